@@ -1,0 +1,1 @@
+"""Background music for video that people can compare, rate and trust."""

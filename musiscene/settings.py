@@ -1,0 +1,78 @@
+"""Deployment settings: the only place that reads environment variables.
+
+A request's choices are arguments, an experiment's are a TOML file; neither belongs here.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from musiscene.errors import ConfigError
+from musiscene.types import Limits
+
+
+def _default_data_dir() -> Path:
+    return Path.home() / ".local" / "share" / "musiscene"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that differs between two deployments. Read once, passed in, never changed.
+
+    Every field is read from the variable `MUSISCENE_<NAME>`; those of `limits` from `MUSISCENE_<NAME>` too.
+    """
+
+    data_dir: Path = field(default_factory=_default_data_dir)
+    """Ratings database and downloaded weights."""
+    work_dir: Path = field(default_factory=lambda: Path(tempfile.gettempdir()) / "musiscene")
+    """One folder per request; cleaned after `keep_files_s`."""
+    database_url: str = ""
+    """SQLAlchemy address; a SQLite file in `data_dir` when empty."""
+    profile: str = "auto"
+    soundfont: Path | None = None
+    """Another SoundFont (.sf2) for the arranger."""
+    host: str = "127.0.0.1"
+    port: int = 7860
+    keep_files_s: float = 24 * 3600.0
+    log_level: str = "INFO"
+    limits: Limits = field(default_factory=Limits)
+
+    @property
+    def ratings_url(self) -> str:
+        """Address of the ratings database."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'ratings.db'}"
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
+        """Read the settings from `environ` (the process's own by default).
+
+        Raises:
+            ConfigError: A variable does not hold what it should; the message names it.
+        """
+        environ = os.environ if environ is None else environ
+        limits = {f.name: _read(environ, f.name, str(f.type)) for f in fields(Limits)}
+        own = {f.name: _read(environ, f.name, str(f.type)) for f in fields(cls) if f.name != "limits"}
+        given: dict[str, Any] = {name: value for name, value in own.items() if value is not None}
+        return cls(limits=Limits(**{n: v for n, v in limits.items() if v is not None}), **given)
+
+
+def _read(environ: Mapping[str, str], name: str, type_name: str) -> Any:
+    variable = f"MUSISCENE_{name.upper()}"
+    text = environ.get(variable, "").strip()
+    if not text:
+        return None
+    if type_name.startswith("Path"):
+        return Path(text).expanduser()
+    try:
+        if type_name == "int":
+            return int(text)
+        if type_name == "float":
+            return float(text)
+    except ValueError:
+        raise ConfigError(f"{variable} must be a number, got {text!r}.") from None
+    return text

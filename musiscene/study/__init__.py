@@ -1,0 +1,1 @@
+"""Stage 5, judgement: ratings, and listening studies."""
