@@ -21,6 +21,12 @@ Anything else that is raised is a defect: the page and the command line log it u
 
 from __future__ import annotations
 
+import errno
+import logging
+import secrets
+
+_log = logging.getLogger(__name__)
+
 
 class MusisceneError(Exception):
     """Base of everything that is safe to show a user, in one sentence or two."""
@@ -75,3 +81,21 @@ class Stopped(MusisceneError):
 
     def __init__(self, message: str = "Stopped.") -> None:
         super().__init__(message)
+
+
+def explain(error: BaseException, doing: str) -> str:
+    """One sentence about `error` that may be shown: its own for ours, an id of the log entry for a defect.
+
+    Args:
+        error: What was raised.
+        doing: What was being done, as in "writing the music caption".
+    """
+    if isinstance(error, MusisceneError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return f"There was not enough memory for {doing}. Try a shorter or smaller clip."
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"The disk is full, so {doing} failed. Free some space and try again."
+    error_id = secrets.token_hex(4)
+    _log.error("error %s while %s", error_id, doing, exc_info=error)
+    return f"Something went wrong while {doing}. It is in the log under {error_id}; please try again."

@@ -1,0 +1,527 @@
+"""The stages in order: clip -> captions -> soundtracks -> renditions. The only place that knows them all.
+
+Both stages are generators of events: results appear as they are ready, independent stages run side by side, a stage
+that fails never hides the others, and closing the generator (or setting `stop`) ends the work inside the stages.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from musiscene import media, mux
+from musiscene.errors import MissingStreamError, RequestError, Stopped, explain
+from musiscene.profiles import choose
+from musiscene.registry import BackendSpec, Pool, find_captioner, find_generator
+from musiscene.settings import Settings
+from musiscene.types import (
+    Caption,
+    CaptionKind,
+    CaptionRequest,
+    CaptionSet,
+    Clip,
+    Job,
+    Rendition,
+    ScoreRequest,
+    Soundtrack,
+)
+
+_log = logging.getLogger(__name__)
+
+ALL_KINDS = frozenset(CaptionKind)
+
+
+@dataclass(frozen=True, slots=True)
+class StageProgress:
+    """How far a stage is.
+
+    Attributes:
+        stage: "caption", "soundtrack" or "mux".
+        kinds: What it is working on.
+        fraction: 0 to 1.
+        note: What it does just now, in a few words; may be empty.
+        seconds_left: Estimated; None while there is nothing to estimate from.
+    """
+
+    stage: str
+    kinds: frozenset[CaptionKind]
+    fraction: float
+    note: str = ""
+    seconds_left: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CaptionReady:
+    """A caption is finished."""
+
+    caption: Caption
+
+
+@dataclass(frozen=True, slots=True)
+class KindUnavailable:
+    """A caption cannot be made for this clip; `reason` says why and what would help."""
+
+    kind: CaptionKind
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RenditionReady:
+    """A soundtrack is finished, on disk and, where there is a picture, on its clip."""
+
+    rendition: Rendition
+
+
+@dataclass(frozen=True, slots=True)
+class RenditionFailed:
+    """A soundtrack could not be made; `reason` says why and what would help."""
+
+    kind: CaptionKind
+    take: int
+    reason: str
+
+
+Event: TypeAlias = StageProgress | CaptionReady | KindUnavailable | RenditionReady | RenditionFailed
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What is looked at and what is listened to.
+
+    Attributes:
+        picture: The clip whose picture is described and scored; None for a track alone.
+        sound: The reference track, else the clip itself when it has something to hear; else None.
+        silence: Why there is no sound; empty when there is.
+    """
+
+    picture: Clip | None
+    sound: Clip | None
+    silence: str = ""
+
+    @property
+    def main(self) -> Clip:
+        """The clip that the results belong to."""
+        clip = self.picture or self.sound
+        assert clip is not None, "open_sources() refuses a pair with neither picture nor sound"
+        return clip
+
+
+def open_sources(clip: Clip, track: Clip | None = None) -> Sources:
+    """Decide what is looked at and what is listened to.
+
+    Raises:
+        MissingStreamError: There is neither a picture nor a sound, or the reference track has no sound.
+    """
+    picture = clip if clip.has_video else None
+    if track is not None:
+        if not track.has_audio:
+            raise MissingStreamError(f"{track.path.name} has no sound, so it cannot be the reference music.")
+        if track.audio_silent:
+            raise MissingStreamError(f"{track.path.name} is digital silence, so it cannot be the reference music.")
+        return Sources(picture, track)
+    if clip.has_sound:
+        return Sources(picture, clip)
+    silence = "its audio track is digital silence" if clip.has_audio else "it has no audio track"
+    if picture is None:
+        raise MissingStreamError(f"There is nothing to describe in {clip.path.name}: it has no picture, and {silence}.")
+    return Sources(picture, None, silence)
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreOptions:
+    """How soundtracks are made.
+
+    Attributes:
+        duration_s: Length of the music; None for the picture's own length (or 30 s for a track alone).
+        seed: Of the first take; further takes count up from it.
+        takes: Soundtracks per caption.
+        mix: What happens to the clip's own sound.
+        music_gain_db: Level of the music beside the clip's own sound.
+        overrides: Kind -> fields of the generator's brief that a person edited.
+    """
+
+    duration_s: float | None = None
+    seed: int = 0
+    takes: int = 1
+    mix: mux.Mix = mux.Mix.REPLACE
+    music_gain_db: float = 0.0
+    overrides: Mapping[CaptionKind, Mapping[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.takes <= 16:
+            raise RequestError(f"Ask for 1 to 16 takes, not {self.takes}.")
+        if not 0 <= self.seed < 2**31:
+            raise RequestError(f"A seed is a whole number from 0 to {2**31 - 1}, not {self.seed}.")
+
+
+DEFAULT_TRACK_SCORE_S = 30.0
+"""Length of the music for a track alone, where no picture says how long it should be."""
+
+
+class Pipeline:
+    """The stages with the backends they use. One per application; safe to use from several threads at once."""
+
+    def __init__(self, settings: Settings | None = None, pool: Pool | None = None) -> None:
+        self.settings = settings or Settings()
+        soundfont = {"soundfont": self.settings.soundfont} if self.settings.soundfont else {}
+        self.pool = pool or Pool(options={"sketch": soundfont})
+        self.profile = choose(self.settings.profile)
+
+    def probe(self, path: Path) -> Clip:
+        """The facts of the media file at `path`.
+
+        Raises:
+            MediaError: It cannot be used.
+        """
+        return media.probe(path, self.settings.limits)
+
+    # -- words ---------------------------------------------------------------------------------------------------
+
+    def describe(
+        self,
+        sources: Sources,
+        *,
+        kinds: frozenset[CaptionKind] = ALL_KINDS,
+        captioners: Mapping[CaptionKind, str] | None = None,
+        known: CaptionSet | None = None,
+        seed: int = 0,
+        stop: threading.Event | None = None,
+    ) -> Iterator[Event]:
+        """Write captions; yield each as soon as it is ready.
+
+        Args:
+            sources: What is looked at and listened to.
+            kinds: The captions wanted. What they are made from is made too, and yielded.
+            captioners: Kind -> backend name, where it differs from the profile.
+            known: Captions that exist (edited by a person, say); they are used, not made again.
+            seed: The same sources and seed give the same captions.
+            stop: Set it to end the work; so does closing the generator.
+
+        Raises:
+            UnknownBackendError: A backend's name is wrong.
+            Stopped: `stop` was set.
+        """
+        names = {**self.profile.captioners, **(captioners or {})}
+        captions = known or CaptionSet()
+        specs = self._with_needs(kinds, names, captions)
+        failed: dict[CaptionKind, str] = {}
+        waiting: dict[CaptionKind, BackendSpec] = {}
+        for kind in CaptionKind:
+            if kind in specs:
+                reason = _why_impossible(kind, specs[kind], sources)
+                if reason:
+                    failed[kind] = reason
+                    yield KindUnavailable(kind, reason)
+                else:
+                    waiting[kind] = specs[kind]
+        with _Workers(stop, threads=2) as workers:
+            while waiting or workers.busy:
+                for kind in [kind for kind, spec in waiting.items() if spec.needs & failed.keys()]:
+                    lacking = next(need for need in CaptionKind if need in waiting[kind].needs & failed.keys())
+                    del waiting[kind]
+                    failed[kind] = f"The {kind} caption is made from the {lacking} caption, which is missing."
+                    yield KindUnavailable(kind, failed[kind])
+                ready = [kind for kind, spec in waiting.items() if spec.needs <= captions.keys()]
+                for group in _by_spec({kind: waiting.pop(kind) for kind in ready}):
+                    spec, group_kinds = group
+                    request = CaptionRequest(group_kinds, sources.picture, sources.sound, captions, seed)
+                    workers.start(self._describe_group, spec, request)
+                if not workers.busy:
+                    continue
+                event = workers.next_event()
+                if isinstance(event, CaptionReady):
+                    captions = captions.adding(event.caption)
+                elif isinstance(event, KindUnavailable):
+                    failed[event.kind] = event.reason
+                if event is not None:
+                    yield event
+
+    def _with_needs(
+        self, kinds: frozenset[CaptionKind], names: Mapping[CaptionKind, str], known: CaptionSet
+    ) -> dict[CaptionKind, BackendSpec]:
+        specs: dict[CaptionKind, BackendSpec] = {}
+        wanted = [kind for kind in kinds if kind not in known]
+        while wanted:
+            kind = wanted.pop()
+            if kind not in specs and kind not in known:
+                specs[kind] = find_captioner(kind, names[kind])
+                wanted.extend(specs[kind].needs)
+        return specs
+
+    def _describe_group(self, spec: BackendSpec, request: CaptionRequest, workers: _Workers) -> None:
+        """Run one captioner in a worker thread; everything that happens becomes an event."""
+        missing = set(request.kinds)
+        try:
+            captioner = self.pool.captioner(spec)
+            for caption in captioner.describe(request, workers.job("caption", request.kinds)):
+                missing.discard(caption.kind)
+                workers.put(CaptionReady(caption))
+            for kind in missing:
+                workers.put(KindUnavailable(kind, f"{spec.name} wrote no {kind} caption for this clip."))
+        except Stopped:
+            raise
+        except Exception as error:  # noqa: BLE001 - a failed stage becomes words and never hides the others
+            for kind in CaptionKind:
+                if kind in missing:
+                    workers.put(KindUnavailable(kind, explain(error, f"writing the {kind} caption")))
+
+    # -- music ---------------------------------------------------------------------------------------------------
+
+    def score(
+        self,
+        sources: Sources,
+        captions: CaptionSet,
+        out_dir: Path,
+        *,
+        kinds: frozenset[CaptionKind] = ALL_KINDS,
+        generator: str | None = None,
+        options: ScoreOptions | None = None,
+        stop: threading.Event | None = None,
+    ) -> Iterator[Event]:
+        """Make a soundtrack from each caption, level it, and put it on the clip; yield each as soon as it is ready.
+
+        Files are written to `out_dir` as `KIND.wav`, `KIND.mid` and `KIND.mp4` (`KIND-2.wav` … for further takes).
+
+        Raises:
+            RequestError: There is no caption to work from, or the duration is out of range.
+            UnknownBackendError: The generator's name is wrong.
+            Stopped: `stop` was set.
+        """
+        options = options or ScoreOptions()
+        chosen = [caption for kind, caption in captions.items() if kind in kinds and caption.text.strip()]
+        if not chosen:
+            raise RequestError("There is no caption to make music from. Describe the clip first, or write one.")
+        spec = find_generator(generator or self.profile.generator)
+        duration_s = self.score_duration(sources, options.duration_s)
+        seen = captions[CaptionKind.VIDEO].evidence if CaptionKind.VIDEO in captions else {}
+        requests = [
+            ScoreRequest(
+                caption=caption,
+                duration_s=duration_s,
+                seed=(options.seed + take) % 2**31,
+                cuts_s=tuple(seen.get("cuts_s", ())),
+                motion=tuple(seen.get("motion_curve", ())),
+                overrides=options.overrides.get(caption.kind, {}),
+            )
+            for take in range(options.takes)
+            for caption in chosen
+        ]
+        out_dir.mkdir(parents=True, exist_ok=True)
+        with _Workers(stop, threads=3) as workers:
+            workers.start(self._score_all, spec, requests, sources, out_dir, options)
+            while workers.busy:
+                event = workers.next_event()
+                if event is not None:
+                    yield event
+
+    def score_duration(self, sources: Sources, asked_s: float | None) -> float:
+        """How long the music will be, in seconds.
+
+        Raises:
+            RequestError: `asked_s` is not between 1 s and the limit of this installation.
+        """
+        longest = self.settings.limits.max_score_s
+        if asked_s is not None:
+            if not 1.0 <= asked_s <= longest:
+                raise RequestError(f"Music can be 1 to {longest:g} seconds long, not {asked_s:g}.")
+            return float(asked_s)
+        natural = sources.picture.duration_s if sources.picture else DEFAULT_TRACK_SCORE_S
+        return min(max(natural, 1.0), longest)
+
+    def _score_all(
+        self,
+        spec: BackendSpec,
+        requests: list[ScoreRequest],
+        sources: Sources,
+        out_dir: Path,
+        options: ScoreOptions,
+        workers: _Workers,
+    ) -> None:
+        """Generate in this worker thread; each finished soundtrack is levelled and muxed in another."""
+        per_take = len(requests) // options.takes
+        done = 0
+        try:
+            generator = self.pool.generator(spec)
+            job = workers.job("soundtrack", frozenset(request.caption.kind for request in requests))
+            for soundtrack in generator.generate(requests, job):
+                take = done // per_take + 1
+                done += 1
+                workers.start(self._render, soundtrack, sources, out_dir, take, options)
+        except Stopped:
+            raise
+        except Exception as error:  # noqa: BLE001 - as above
+            for index, request in enumerate(requests[done:], start=done):
+                kind = request.caption.kind
+                reason = explain(error, f"making music from the {kind} caption")
+                workers.put(RenditionFailed(kind, index // per_take + 1, reason))
+
+    def _render(
+        self,
+        soundtrack: Soundtrack,
+        sources: Sources,
+        out_dir: Path,
+        take: int,
+        options: ScoreOptions,
+        workers: _Workers,
+    ) -> None:
+        kind = soundtrack.caption.kind
+        stem = kind.value if take == 1 else f"{kind.value}-{take}"
+        started = time.perf_counter()
+        try:
+            waveform, loudness = media.normalize_loudness(soundtrack.waveform, soundtrack.sample_rate)
+            audio = media.write_wav(out_dir / f"{stem}.wav", waveform, soundtrack.sample_rate)
+            midi = None
+            if soundtrack.midi is not None:
+                midi = out_dir / f"{stem}.mid"
+                with media.atomic_path(midi) as part:
+                    part.write_bytes(soundtrack.midi)
+            video = None
+            if sources.picture is not None:
+                video = out_dir / f"{stem}.mp4"
+                mux.mux(
+                    sources.picture,
+                    waveform,
+                    soundtrack.sample_rate,
+                    video,
+                    mix=options.mix,
+                    music_gain_db=options.music_gain_db,
+                    job=workers.job("mux", frozenset({kind})),
+                )
+        except Stopped:
+            raise
+        except Exception as error:  # noqa: BLE001 - as above
+            workers.put(RenditionFailed(kind, take, explain(error, f"putting the {kind} soundtrack on the clip")))
+            return
+        levelled = replace(soundtrack, loudness_lufs=loudness.integrated_lufs, true_peak_dbtp=loudness.true_peak_dbtp)
+        workers.put(
+            RenditionReady(
+                Rendition(
+                    kind=kind,
+                    caption=soundtrack.caption,
+                    backend=soundtrack.backend,
+                    seed=soundtrack.seed,
+                    loudness_lufs=levelled.loudness_lufs,
+                    true_peak_dbtp=levelled.true_peak_dbtp,
+                    duration_s=levelled.duration_s,
+                    seconds=soundtrack.seconds + time.perf_counter() - started,
+                    audio=audio,
+                    video=video,
+                    midi=midi,
+                    take=take,
+                    provenance=soundtrack.provenance,
+                )
+            )
+        )
+
+
+def _why_impossible(kind: CaptionKind, spec: BackendSpec, sources: Sources) -> str | None:
+    needs_picture = spec.needs_picture or CaptionKind.VIDEO in spec.needs
+    needs_sound = spec.needs_sound or bool({CaptionKind.MUSIC, CaptionKind.MSI} & spec.needs)
+    if needs_picture and sources.picture is None:
+        return f"The {kind} caption needs a picture, and this is sound alone. Upload a video to get it."
+    if needs_sound and sources.sound is None:
+        return f"The {kind} caption needs sound, and the clip is silent: {sources.silence}. Add a reference track."
+    return None
+
+
+def _by_spec(ready: Mapping[CaptionKind, BackendSpec]) -> list[tuple[BackendSpec, frozenset[CaptionKind]]]:
+    """Kinds of one backend are asked for together: one analysis, or one batch, serves them all."""
+    groups: dict[int, tuple[BackendSpec, set[CaptionKind]]] = {}
+    for kind, spec in ready.items():
+        groups.setdefault(id(spec), (spec, set()))[1].add(kind)
+    return [(spec, frozenset(kinds)) for spec, kinds in groups.values()]
+
+
+class _Workers:
+    """A few threads that turn work into events in one queue; leaving the block stops and joins them."""
+
+    def __init__(self, stop: threading.Event | None, threads: int) -> None:
+        self._stop = stop or threading.Event()
+        self._left = threading.Event()
+        self._events: queue.Queue[Event | None] = queue.Queue()
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="musiscene-stage")
+        self._running = 0
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> _Workers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._left.set()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    @property
+    def busy(self) -> bool:
+        """Whether something runs, or has left events that were not read."""
+        with self._lock:
+            return self._running > 0 or not self._events.empty()
+
+    def start(self, work: Any, *arguments: Any) -> None:
+        """Run `work(*arguments, workers)` in a thread."""
+
+        def run() -> None:
+            try:
+                if not self.stopping:
+                    work(*arguments, self)
+            except Stopped:
+                _log.debug("%s stopped", work.__name__)
+            finally:
+                with self._lock:
+                    self._running -= 1
+                    self._events.put(None)  # wakes the reader, which may have been waiting for this one alone
+
+        with self._lock:
+            self._running += 1
+        try:
+            self._pool.submit(run)
+        except RuntimeError:  # the block was left while this worker was still handing on work
+            raise Stopped from None
+
+    def put(self, event: Event) -> None:
+        self._events.put(event)
+
+    @property
+    def stopping(self) -> bool:
+        return self._stop.is_set() or self._left.is_set()
+
+    def next_event(self) -> Event | None:
+        """The next event; None when a worker ended without one.
+
+        Raises:
+            Stopped: The person stopped the work.
+        """
+        while True:
+            try:
+                return self._events.get(timeout=0.1)
+            except queue.Empty:  # only now: what was finished before the stop is kept
+                if self._stop.is_set():
+                    raise Stopped from None
+
+    def job(self, stage: str, kinds: frozenset[CaptionKind]) -> Job:
+        """A job whose progress becomes events and whose stop is ours."""
+        started = time.perf_counter()
+
+        def report(fraction: float, note: str) -> None:
+            spent = time.perf_counter() - started
+            left = spent * (1 - fraction) / fraction if fraction > 0.05 and spent > 0.5 else None
+            self.put(StageProgress(stage, kinds, fraction, note, left))
+
+        return Job(report=report, stop=_EitherEvent(self._stop, self._left))
+
+
+class _EitherEvent(threading.Event):
+    """Set when either of two events is: the person's stop, or the end of the block that the workers belong to."""
+
+    def __init__(self, first: threading.Event, second: threading.Event) -> None:
+        super().__init__()
+        self._first, self._second = first, second
+
+    def is_set(self) -> bool:
+        return self._first.is_set() or self._second.is_set()
