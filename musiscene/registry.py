@@ -73,6 +73,8 @@ class BackendSpec:
         license: Licence of the weights (or of the code, for a backend without weights).
         vram_gb: Memory needed on the accelerator; 0 when it runs well on a CPU.
         unavailable: Says why it cannot run here, or None when it can; cheap, called for listings.
+        missing_weights: Given the `Pool`'s options for this backend, says which weights are lacking and what to do, or
+            None when they are there; cheap too.
     """
 
     name: str
@@ -89,13 +91,17 @@ class BackendSpec:
     license: str = "MIT"
     vram_gb: float = 0.0
     unavailable: Callable[[], str | None] | None = None
+    missing_weights: Callable[[Mapping[str, Any]], str | None] | None = None
 
-    def why_unavailable(self) -> str | None:
-        """Why this backend cannot run on this machine, with the next step; None when it can."""
+    def why_unavailable(self, options: Mapping[str, Any] | None = None) -> str | None:
+        """Why this backend cannot run on this machine with these `options`, and the next step; None when it can."""
         missing = [name for name in self.packages if importlib.util.find_spec(name) is None]
         if missing:
             return f"{self.name} needs {', '.join(missing)}: run `pip install 'musiscene[{self.extra}]'`."
-        return self.unavailable() if self.unavailable else None
+        reason = self.unavailable() if self.unavailable else None
+        if reason is None and self.missing_weights:
+            reason = self.missing_weights(options or {})
+        return reason
 
 
 @cache
@@ -173,13 +179,17 @@ class Pool:
         loaded: MusicGenerator = self._get(spec)
         return loaded
 
+    def why_unavailable(self, spec: BackendSpec) -> str | None:
+        """Why `spec` cannot run here with this pool's options, and the next step; None when it can."""
+        return spec.why_unavailable(self.options.get(spec.name))
+
     def _get(self, spec: BackendSpec) -> Any:
         key = id(spec)  # specs are module-level constants; two stages may use one name
         with self._guard:
             lock = self._locks.setdefault(key, threading.Lock())
         with lock:
             if key not in self._loaded:
-                reason = spec.why_unavailable()
+                reason = self.why_unavailable(spec)
                 if reason:
                     raise BackendUnavailableError(reason)
                 self._loaded[key] = spec.load(self.options.get(spec.name, {}))
