@@ -54,7 +54,7 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
         "sketch": Profile(
             name="sketch",
             summary="Signal analysis and an arranger: no downloads, no GPU, seconds on two cores.",
-            captioners=MappingProxyType({kind: "sketch" for kind in CaptionKind}),
+            captioners=MappingProxyType(dict.fromkeys(CaptionKind, "sketch")),
             generator="sketch",
         ),
     }

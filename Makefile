@@ -1,0 +1,47 @@
+# Two commands are enough: `make demo` and `make test`. Both keep their environment in .venv.
+PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.13; do \
+	if command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$p; break; fi; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: demo test check unit e2e examples bench clean
+
+demo: $(VENV)/.core  ## start the page; its address is printed
+	$(BIN)/python -m musiscene serve
+
+test: $(VENV)/.test check unit e2e  ## everything the tests need, then the tests
+
+check: $(VENV)/.test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: $(VENV)/.test
+	$(BIN)/python -m pytest -n 2 -m "not e2e"
+
+e2e: $(VENV)/.test
+	$(BIN)/python -m pytest -m e2e
+
+examples: $(VENV)/.core  ## render the example clips anew
+	$(BIN)/python assets/make_examples.py
+
+bench: $(VENV)/.test  ## all the figures of docs/benchmarks.md
+	for script in benchmarks/[a-z]*.py; do $(BIN)/python $$script || exit 1; done
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.core: pyproject.toml | $(BIN)/python
+	$(PIP) install -e .
+	touch $@
+
+$(VENV)/.test: pyproject.toml tests/install_system.sh | $(BIN)/python
+	bash tests/install_system.sh
+	$(PIP) install -e '.[dev,models]'
+	touch $@ $(VENV)/.core
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis screenshots
