@@ -1,4 +1,61 @@
-"""Stage 1, in: what a media file is, its frames, its sound, and how loud that is.
+"""Stage 1, in: a media file becomes a `Clip`, its frames and its sound; loudness and sound files on the way out.
 
-Everything is decoded with PyAV; no ffmpeg program is needed.
+The names below are loaded when they are first used, so that importing this package costs nothing.
 """
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from musiscene.media.audio import Audio, downmix, read_audio
+    from musiscene.media.files import atomic_path, content_hash
+    from musiscene.media.frames import Frames, iter_frames, sample_frames
+    from musiscene.media.loudness import Loudness, measure_loudness, normalize_loudness
+    from musiscene.media.probing import probe
+    from musiscene.media.waveforms import fit_duration, waveform_envelope, write_wav
+
+_HOME = {
+    "Audio": "audio",
+    "downmix": "audio",
+    "read_audio": "audio",
+    "atomic_path": "files",
+    "content_hash": "files",
+    "Frames": "frames",
+    "iter_frames": "frames",
+    "sample_frames": "frames",
+    "Loudness": "loudness",
+    "measure_loudness": "loudness",
+    "normalize_loudness": "loudness",
+    "probe": "probing",
+    "fit_duration": "waveforms",
+    "waveform_envelope": "waveforms",
+    "write_wav": "waveforms",
+}
+
+__all__ = [
+    "Audio",
+    "Frames",
+    "Loudness",
+    "atomic_path",
+    "content_hash",
+    "downmix",
+    "fit_duration",
+    "iter_frames",
+    "measure_loudness",
+    "normalize_loudness",
+    "probe",
+    "read_audio",
+    "sample_frames",
+    "waveform_envelope",
+    "write_wav",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value

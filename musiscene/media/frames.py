@@ -1,0 +1,324 @@
+"""Pictures out of a clip: a few spread over its length, or all of them in small."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import av.error
+import numpy as np
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from musiscene.errors import MissingStreamError, RequestError, UnreadableMediaError
+from musiscene.media.color import fitted_size, to_rgb
+from musiscene.media.container import DECODE_ERRORS, discard_others, opened, prepare_decoder, stream_start_s
+from musiscene.media.orientation import display_matrix, upright
+from musiscene.types import Clip, Images, Job
+
+_SEEK_GAP_S = 3.0
+"""Without an index, decoding this much is dearer than looking for a key frame."""
+_MAX_BAD_PACKETS = 3000
+_WORK_PIXELS = 1920 * 1080 * 3600
+"""Pixels that may be decoded to land exactly on each time; beyond that the nearest key frame stands in."""
+_LIGHT_PIXELS = 1920 * 1080 * 1500
+_HEAVY_PIXELS = 1920 * 1080 * 9000
+_KEY_FRAME_EVERY_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """Pictures and when they are shown.
+
+    Attributes:
+        images: `(frames, height, width, 3)` uint8 RGB, upright.
+        times_s: `(frames,)` seconds from the first picture, ascending.
+    """
+
+    images: Images
+    times_s: NDArray[np.float64]
+
+
+def sample_frames(
+    clip: Clip,
+    count: int,
+    *,
+    max_side: int | None = None,
+    start_s: float = 0.0,
+    end_s: float | None = None,
+    job: Job | None = None,
+) -> Frames:
+    """`count` pictures, evenly spaced: the one that is on screen in the middle of each of `count` equal parts.
+
+    One pass forward: before each picture the decoder jumps to the last key frame in front of it where that saves
+    decoding. Only the pictures asked for are converted, straight to their final size. Long clips with few key frames
+    would take too long that way; there the nearest key frame stands in, and `times_s` says so.
+
+    Args:
+        clip: Has a picture.
+        count: At least 1. Fewer different pictures than asked for are repeated.
+        max_side: Longest side of the result in pixels; the stored size when None.
+        start_s: Where to begin, in seconds from the first picture.
+        end_s: Where to end; the end of the clip when None.
+        job: Told how far it is, and asked to stop between packets.
+
+    Raises:
+        MissingStreamError: The clip has no picture.
+        RequestError: `count` or the times cannot be used.
+        UnreadableMediaError: Not one picture could be decoded.
+        Stopped: `job` was stopped.
+    """
+    job = job or Job()
+    _need_picture(clip)
+    end_s = clip.duration_s if end_s is None else min(end_s, clip.duration_s)
+    if count < 1:
+        raise RequestError(f"At least one frame must be asked for, got {count}.")
+    if not 0 <= start_s < end_s:
+        raise RequestError(f"Frames between {start_s:.2f} s and {end_s:.2f} s were asked for; that is no time at all.")
+    targets = start_s + (np.arange(count) + 0.5) * (end_s - start_s) / count
+    images: list[NDArray[np.uint8]] = []
+    times: list[float] = []
+    with _picture(clip) as (container, stream):
+        for time_s, frame in _shown_at(container, stream, clip, targets, job):
+            if times and times[-1] == time_s:
+                images.append(images[-1])
+            else:
+                images.append(_image(frame, max_side))
+            times.append(time_s)
+            job.progress(len(times) / count, "Looking at the picture")
+    size = images[0].shape
+    return Frames(
+        np.stack([image if image.shape == size else _resized(image, size) for image in images]), np.array(times)
+    )
+
+
+def iter_frames(
+    clip: Clip,
+    *,
+    fps: float | None = None,
+    max_side: int | None = None,
+    start_s: float = 0.0,
+    end_s: float | None = None,
+    job: Job | None = None,
+) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+    """The clip's pictures in order, as `(seconds, (height, width, 3) uint8 RGB)`.
+
+    For analysis, not for show: of long or large clips the pictures that no other one refers to are left out, and of
+    very long ones all but the key frames (encoders put one at most cuts), so the steps between times vary.
+
+    Args:
+        clip: Has a picture.
+        fps: At most this many pictures a second; all of them when None.
+        max_side: Longest side of the result in pixels; the stored size when None.
+        start_s: Where to begin, in seconds from the first picture.
+        end_s: Where to end; the end of the clip when None.
+        job: Told how far it is, and asked to stop between packets.
+
+    Raises:
+        MissingStreamError: The clip has no picture.
+        RequestError: The times cannot be used.
+        UnreadableMediaError: Not one picture could be decoded.
+        Stopped: `job` was stopped.
+    """
+    job = job or Job()
+    _need_picture(clip)
+    end_s = clip.duration_s if end_s is None else min(end_s, clip.duration_s)
+    if not 0 <= start_s < end_s or (fps is not None and fps <= 0):
+        raise RequestError(f"Frames between {start_s:.2f} s and {end_s:.2f} s at {fps} a second cannot be had.")
+    step_s = 0.0 if fps is None else 1.0 / fps
+    next_s = start_s
+    shown = False
+    with _picture(clip, _economy(clip, end_s - start_s, fps)) as (container, stream):
+        origin_s = stream_start_s(stream)
+        if start_s > _SEEK_GAP_S:
+            _seek(container, stream, origin_s + start_s)
+        for frame, seconds in _timed(container, stream, clip, job):
+            time_s = seconds - origin_s
+            if time_s >= end_s:
+                break
+            if time_s < next_s - 1e-6:
+                continue
+            shown = True
+            yield max(0.0, time_s), _image(frame, max_side)
+            job.progress((time_s - start_s) / (end_s - start_s), "Watching the picture")
+            # Stay on the grid, so that rounding never halves the rate; skip what a gap left out.
+            next_s = max(next_s + step_s, time_s + step_s / 2) if step_s else 0.0
+    if not shown:
+        raise UnreadableMediaError(f"No picture of {clip.path.name} could be decoded in the part that was asked for.")
+
+
+def _need_picture(clip: Clip) -> None:
+    if not clip.has_video or clip.video_stream is None:
+        raise MissingStreamError(f"{clip.path.name} has no picture; a video is needed here.")
+
+
+class _picture:  # noqa: N801
+    """Context manager: the container and the chosen video stream, its decoder ready."""
+
+    def __init__(self, clip: Clip, options: dict[str, str] | None = None) -> None:
+        self._clip = clip
+        self._options = options or {}
+        self._opened: Any = opened(clip.path)
+
+    def __enter__(self) -> tuple[InputContainer, VideoStream]:
+        container: InputContainer = self._opened.__enter__()
+        stream = container.streams[self._clip.video_stream or 0]
+        options = dict(self._options)
+        skip_frame = options.pop("skip_frame", "DEFAULT")
+        prepare_decoder(stream, **options)
+        stream.codec_context.skip_frame = skip_frame
+        discard_others(container, stream)
+        assert isinstance(stream, VideoStream)
+        return container, stream
+
+    def __exit__(self, *exception: Any) -> None:
+        self._opened.__exit__(*exception)
+
+
+def _timed(container: InputContainer, stream: VideoStream, clip: Clip, job: Job) -> Iterator[tuple[VideoFrame, float]]:
+    """Decoded frames with their time on the container's clock; damaged packets are left out."""
+    step_s = 1.0 / (clip.fps or 25.0)
+    time_base = float(stream.time_base or 0)
+    last_s: float | None = None
+    bad = 0
+    for packet in container.demux(stream):
+        job.check()
+        try:
+            frames = packet.decode()
+        except EOFError:
+            return
+        except DECODE_ERRORS:
+            bad += 1
+            if bad > _MAX_BAD_PACKETS:
+                return
+            continue
+        for frame in frames:
+            stamp = frame.pts if frame.pts is not None else frame.dts
+            if stamp is not None:
+                seconds = stamp * time_base
+            else:
+                seconds = stream_start_s(stream) if last_s is None else last_s + step_s
+            last_s = seconds
+            yield frame, seconds
+
+
+def _shown_at(
+    container: InputContainer, stream: VideoStream, clip: Clip, targets: NDArray[np.float64], job: Job
+) -> Iterator[tuple[float, VideoFrame]]:
+    """For each target the picture on screen at that time, with the time at which it appeared."""
+    origin_s = stream_start_s(stream)
+    plan = _KeyFrames(stream, clip)
+    exact = plan.work_pixels(targets, origin_s) <= _WORK_PIXELS
+    held: tuple[VideoFrame, float] | None = None
+    pending: tuple[VideoFrame, float] | None = None
+    frames = _timed(container, stream, clip, job)
+    position_s = origin_s
+    done = 0
+    for target in targets:
+        wanted_s = origin_s + float(target) + 1e-6
+        if not exact:
+            wanted_s = plan.nearest(wanted_s)
+        key_s = plan.before(wanted_s)
+        if key_s is None:
+            jump = wanted_s - position_s > _SEEK_GAP_S
+        else:
+            jump = key_s > position_s + 1e-3
+        if jump and _seek(container, stream, wanted_s):
+            frames = _timed(container, stream, clip, job)
+            held = pending = None
+        while pending is None or pending[1] <= wanted_s:
+            if pending is not None:
+                held = pending
+            pending = next(frames, None)
+            if pending is None:
+                break
+            position_s = pending[1]
+        shown = held or pending
+        if shown is None:
+            continue
+        done += 1
+        yield max(0.0, shown[1] - origin_s), shown[0]
+    if not done:
+        raise UnreadableMediaError(f"No picture of {clip.path.name} could be decoded.")
+
+
+class _KeyFrames:
+    """Times of the key frames that the container's index knows."""
+
+    def __init__(self, stream: VideoStream, clip: Clip) -> None:
+        time_base = float(stream.time_base or 0)
+        keys = [entry.timestamp * time_base for entry in stream.index_entries if entry.is_keyframe]
+        self._times = np.array(sorted(keys))
+        known_s = self._times[-1] if len(keys) else 0.0
+        if known_s < clip.duration_s / 2 and len(keys) < 3:
+            self._times = self._times[:0]  # an index that is only built while reading says nothing yet
+        self._frame_pixels = (clip.width or 0) * (clip.height or 0)
+        self._fps = clip.fps or 25.0
+
+    def before(self, seconds: float) -> float | None:
+        """The last key frame at or before; None when there is no index."""
+        if not self._times.size:
+            return None
+        place = int(np.searchsorted(self._times, seconds + 1e-4, side="right"))
+        return float(self._times[max(0, place - 1)])
+
+    def nearest(self, seconds: float) -> float:
+        """The key frame closest in time; `seconds` itself when there is no index."""
+        if not self._times.size:
+            return seconds
+        return float(self._times[np.abs(self._times - seconds).argmin()]) + 1e-4
+
+    def work_pixels(self, targets: NDArray[np.float64], origin_s: float) -> float:
+        """How many pixels are decoded to reach every target from the key frame in front of it."""
+        position_s = origin_s
+        total_s = 0.0
+        for target in targets:
+            wanted_s = origin_s + float(target)
+            key_s = self.before(wanted_s)
+            from_s = position_s if key_s is None else max(position_s, key_s)
+            total_s += max(0.0, wanted_s - from_s)
+            position_s = wanted_s
+        return total_s * self._fps * self._frame_pixels
+
+
+def _seek(container: InputContainer, stream: VideoStream, seconds: float) -> bool:
+    try:
+        container.seek(int(seconds / float(stream.time_base or 1)), stream=stream)
+    except av.error.FFmpegError:
+        return False
+    return True
+
+
+def _economy(clip: Clip, length_s: float, fps: float | None) -> dict[str, str]:
+    """Decoder options that leave out what an analysis of a long clip can do without."""
+    rate = clip.fps or 25.0
+    pixels = length_s * rate * (clip.width or 0) * (clip.height or 0)
+    if pixels <= _LIGHT_PIXELS:
+        return {}
+    options = {"skip_loop_filter": "all", "flags2": "+fast"}
+    if fps is not None and fps <= rate / 2:
+        options["skip_frame"] = "NONREF"
+    if pixels > _HEAVY_PIXELS and _key_frame_gap_s(clip) <= _KEY_FRAME_EVERY_S:
+        options["skip_frame"] = "NONKEY"
+    return options
+
+
+def _key_frame_gap_s(clip: Clip) -> float:
+    with opened(clip.path) as container:
+        index = container.streams[clip.video_stream or 0].index_entries
+        keys = sum(entry.is_keyframe for entry in index)
+    return clip.duration_s / keys if keys > 1 else float("inf")
+
+
+def _image(frame: VideoFrame, max_side: int | None) -> NDArray[np.uint8]:
+    return upright(to_rgb(frame, *fitted_size(frame.width, frame.height, max_side)), display_matrix(frame))
+
+
+def _resized(image: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """For clips that change their size on the way: nearest pixels in the size of the first picture."""
+    rows = np.arange(shape[0]) * image.shape[0] // shape[0]
+    columns = np.arange(shape[1]) * image.shape[1] // shape[1]
+    return np.ascontiguousarray(image[rows][:, columns])
