@@ -26,6 +26,7 @@ class Checkpoint:
         adapter: The checkpoint's `model` entry, without MERT.
         base: The base LLaMA under Meta's names: from the checkpoint itself if it is there, else from the base's files.
         base_in_halves: The base's query and key rows are in transformers' rotary order.
+        lora_in_base: LoRA has been added to the base's matrices already (`convert.convert` does).
         overlay: Tensors that replace the adapter's.
     """
 
@@ -33,6 +34,7 @@ class Checkpoint:
     adapter: TensorFiles
     base: TensorFiles
     base_in_halves: bool = False
+    lora_in_base: bool = False
     overlay: TensorFiles | None = None
 
     def overlaid(self, path: Path) -> Checkpoint:
@@ -84,7 +86,7 @@ class Checkpoint:
         """The matrix of a linear map with LoRA added (in float32), rows in transformers' order."""
         weight = self.base_tensor(f"layers.{layer}.{projection}.weight")
         factors = self.lora(layer, projection)
-        if factors is None:
+        if factors is None or self.lora_in_base:
             return weight
         into, out_of = factors
         return torch.addmm(weight.float(), out_of.float(), into.float())

@@ -144,9 +144,8 @@ def lora_names(layer: int, projection: str) -> tuple[str, str]:
 
 def module_names(sizes: Sizes, *, with_base: bool) -> Iterator[tuple[str, str]]:
     """Pairs of (published name, parameter name in `model.MuLlama`), in the order of the tables."""
-    wrapped = ".base_layer" if sizes.finetuned else ""
     for name in published_shapes(sizes, with_base=with_base):
-        yield name, _module_name(name, wrapped)
+        yield name, module_name(name, wrapped=sizes.finetuned)
 
 
 def _lora(projection: str) -> str:
@@ -154,7 +153,8 @@ def _lora(projection: str) -> str:
     return f"{block}.lora_{matrix}"
 
 
-def _module_name(name: str, wrapped: str) -> str:
+def module_name(name: str, *, wrapped: bool = False) -> str:
+    """Parameter name in `model.MuLlama` of a published name; `wrapped` when PEFT's LoRA surrounds the linear maps."""
     if name == "prefix_query.weight":
         return "prefix"
     if name.startswith("mu_mert_"):
@@ -174,4 +174,4 @@ def _module_name(name: str, wrapped: str) -> str:
     part, _, kind = rest.rpartition(".")
     if part in NORMS:
         return f"{place}{NORMS[part]}.{kind}"
-    return f"{place}{PROJECTIONS[part]}{wrapped}.{kind}"
+    return f"{place}{PROJECTIONS[part]}{'.base_layer' if wrapped else ''}.{kind}"
