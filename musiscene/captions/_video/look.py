@@ -1,0 +1,131 @@
+"""Whether the picture looks drawn or photographic, whether it shows a screen, and whether it stands still.
+
+Drawings, slides and screens have flat areas beside hard edges and little in between; photographs and rendered films
+have shades everywhere. The rules and thresholds are ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from musiscene.captions._video.reading import Reading
+
+BLOCK = 8
+"""Side of the blocks in pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a clip looks.
+
+    Attributes:
+        kind: "photographic" (shaded all over, whether filmed or rendered), "drawn" (flat colours and hard edges),
+            "graphics" (the same with few colours or upright edges: slides, screens, titles, test charts), or "unclear".
+        screen_like: It looks like a screen recording, slides or text cards for most of its time.
+        text_cards: Share of the pictures that look like a card or screen with text or signs.
+        frozen: Nothing changes: a still picture.
+        frames: Number of frames; 1 is a picture, not a film.
+    """
+
+    kind: str
+    screen_like: bool
+    text_cards: float
+    frozen: bool
+    frames: int
+
+    def evidence(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {
+            "look": self.kind,
+            "screen_like": self.screen_like,
+            "graphic_share": round(self.text_cards, 3),
+            "frozen": self.frozen,
+            "frames": self.frames,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Texture:
+    flat: float
+    hard: float
+    soft: float
+    upright: float
+    lines: int
+    chroma: float
+
+    @property
+    def graphic(self) -> bool:
+        """Flat areas and hard edges with next to nothing between."""
+        return self.flat > 0.4 and self.hard > 0.42 and self.soft < 0.2
+
+    @property
+    def screen(self) -> bool:
+        """Graphic, and made of text or upright edges or few strong colours."""
+        return self.graphic and (self.lines >= 2 or self.upright > 0.6 or self.chroma < 12)
+
+
+def measure_look(reading: Reading) -> Look:
+    """The look of a clip."""
+    seen = [texture for texture in map(_texture, reading.kept) if texture is not None]
+    frozen = reading.frames > 1 and not bool(reading.fresh[1:].any()) and _unchanged(reading.thumbs)
+    if not seen:
+        return Look("unclear", False, 0.0, frozen, reading.frames)
+    graphic = float(np.mean([texture.graphic for texture in seen]))
+    screen = float(np.mean([texture.screen for texture in seen]))
+    shaded = float(np.median([texture.soft for texture in seen]))
+    flat = float(np.median([texture.flat for texture in seen]))
+    if graphic >= 0.5:
+        kind = "graphics" if screen >= 0.5 * graphic else "drawn"
+    elif shaded > 0.25 and flat < 0.5:
+        kind = "photographic"
+    else:
+        kind = "unclear"
+    return Look(kind, screen >= 0.5, graphic, frozen, reading.frames)
+
+
+def _unchanged(thumbs: NDArray[np.uint8]) -> bool:
+    """Whether the last thumbnail is the first: slow drift escapes comparisons of neighbours."""
+    return int(cv2.absdiff(thumbs[0], thumbs[-1]).max()) < 8
+
+
+def _texture(picture: NDArray[np.uint8]) -> _Texture | None:
+    height, width = (side // BLOCK * BLOCK for side in picture.shape[:2])
+    if min(height, width) < 48 or int(picture.max()) < 24:
+        return None
+    blocks = picture[:height, :width].reshape(height // BLOCK, BLOCK, width // BLOCK, BLOCK, 3)
+    span = (blocks.max(axis=(1, 3)).astype(np.int16) - blocks.min(axis=(1, 3))).max(axis=2)
+    grey = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+    dx = cv2.Sobel(grey, cv2.CV_32F, 1, 0, scale=0.25)
+    dy = cv2.Sobel(grey, cv2.CV_32F, 0, 1, scale=0.25)
+    strong = np.hypot(dx, dy) > 40
+    edges = strong[:height, :width].reshape(height // BLOCK, BLOCK, width // BLOCK, BLOCK).mean(axis=(1, 3))
+    flat = span <= 6
+    hard = (edges > 0.12) & ~flat
+    soft = ~flat & (span < 60) & (edges < 0.02)
+    angle = np.degrees(np.arctan2(dy[strong], dx[strong])) % 90
+    upright = float(((angle < 6) | (angle > 84)).mean()) if strong.any() else 0.0
+    lab = cv2.cvtColor(cv2.resize(picture, (48, 27)).astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+    return _Texture(
+        float(flat.mean()), float(hard.sum() / max(1, int((~flat).sum()))), float(soft.mean()), upright,
+        _text_lines(grey), float(np.hypot(lab[..., 1], lab[..., 2]).mean()),
+    )  # fmt: skip
+
+
+def _text_lines(grey: NDArray[np.uint8]) -> int:
+    """Number of rows of small, strong strokes of like height, as lines of text are."""
+    kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (9, 9))
+    light, dark = (cv2.morphologyEx(grey, how, kernel) for how in (cv2.MORPH_TOPHAT, cv2.MORPH_BLACKHAT))
+    strokes = (np.maximum(light, dark) > 50).astype(np.uint8)
+    _, _, boxes, _ = cv2.connectedComponentsWithStats(strokes, connectivity=8)
+    letters = np.zeros_like(strokes)
+    for x, y, w, h, area in boxes[1:]:
+        if 4 <= h <= 40 and w <= 60 and area >= 6:
+            letters[y : y + h, x : x + w] = 1
+    joined = cv2.morphologyEx(letters, cv2.MORPH_CLOSE, np.ones((1, 15), np.uint8))
+    _, _, rows, _ = cv2.connectedComponentsWithStats(joined)
+    return sum(1 for _, _, w, h, _ in rows[1:] if w >= 4 * h and 5 <= h <= 40)

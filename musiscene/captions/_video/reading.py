@@ -1,0 +1,182 @@
+"""One pass over the picture: per-frame signals, and the few frames that later steps look at again.
+
+Memory stays bounded: of every frame a thumbnail of 1.7 kB is kept, and of about `KEPT` frames a picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scenedetect.common import FrameTimecode
+from scenedetect.detectors import ContentDetector
+
+from musiscene import media
+from musiscene.captions._video.flow import CameraStep, Flow
+from musiscene.errors import UnreadableMediaError
+from musiscene.types import Clip, Job
+
+KEPT = 16
+"""Pictures kept for people, look, palette and strip, evenly spaced in time."""
+KEPT_SIDE = 480
+SMALL_SIDE = 160
+"""Longer side, in pixels, of what cuts and motion are measured on."""
+THUMB = (32, 18)
+"""Width and height of the thumbnails."""
+STEP_S = 1 / 12
+"""Least time between the two frames that the camera's motion is measured on."""
+MOST_STEPS = 4000
+WORTH_COMPARING = 5.0
+"""Content score (0 to 255) above which a frame is compared with the one before it, motion taken into account."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one pass over the picture leaves. Arrays have one entry for each frame read.
+
+    Attributes:
+        times_s: Time of each frame.
+        thumbs: Shape (frames, 18, 32, 3) uint8 RGB.
+        change: PySceneDetect's content score against the frame before (mean change of hue, saturation and value).
+        kinship: Correlation with the frame before once motion and light are accounted for, -1 to 1; 1 where the
+            change is too small to ask.
+        fresh: False where a frame repeats the one before it.
+        steps: Camera motion, measured on pairs of neighbouring moments.
+        kept: Pictures, (h, w, 3) uint8 RGB, longer side at most 480 pixels.
+        kept_s: Their times.
+    """
+
+    times_s: NDArray[np.float64]
+    thumbs: NDArray[np.uint8]
+    change: NDArray[np.float64]
+    kinship: NDArray[np.float64]
+    fresh: NDArray[np.bool_]
+    steps: tuple[CameraStep, ...]
+    kept: tuple[NDArray[np.uint8], ...]
+    kept_s: tuple[float, ...]
+
+    @property
+    def frames(self) -> int:
+        """Number of frames read."""
+        return len(self.times_s)
+
+
+class _ChangeMeter(ContentDetector):  # type: ignore[misc]
+    """PySceneDetect's measure of change, for frames from our own decoder, which reads more kinds of files."""
+
+    def score(self, index: int, frame: NDArray[np.uint8]) -> float:
+        """Mean change of hue, saturation and value against the last frame given, 0 to 255."""
+        self.process_frame(FrameTimecode(index, fps=30.0), frame[..., ::-1])
+        return float(self._frame_score or 0.0)
+
+
+def read(clip: Clip, job: Job) -> Reading:
+    """Read the whole picture of `clip` once.
+
+    Raises:
+        UnreadableMediaError: No frame can be decoded.
+        Stopped: `job` was stopped.
+    """
+    # Cuts are wanted to about a thirtieth of a second; more frames cost time and tell nothing more. In very long
+    # clips half of that is enough, and keeps the thumbnails small.
+    rate = 30.5 if clip.duration_s < 1200 else 15.0
+    wanted = rate if clip.fps is None or clip.fps > rate + 1 else None
+    frames = media.iter_frames(clip, fps=wanted, max_side=KEPT_SIDE, job=job)
+    reading = _accumulate(frames, max(clip.duration_s, 0.1), job)
+    if not reading.frames:
+        raise UnreadableMediaError(f"No frame of {clip.path.name!r} can be decoded: try to export the video again.")
+    return reading
+
+
+def shrunk(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """`picture` with its longer side at most `side` pixels."""
+    height, width = picture.shape[:2]
+    scale = side / max(height, width)
+    if scale >= 1.0:
+        return picture
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def _accumulate(frames: Iterator[tuple[float, NDArray[np.uint8]]], length_s: float, job: Job) -> Reading:
+    meter, flow, keep = _ChangeMeter(), Flow(), _Keep(length_s)
+    times: list[float] = []
+    thumbs: list[NDArray[np.uint8]] = []
+    change: list[float] = []
+    kinship: list[float] = []
+    fresh: list[bool] = []
+    steps: list[CameraStep] = []
+    pause_s = max(0.0, length_s / MOST_STEPS - STEP_S)
+    small: NDArray[np.uint8] | None = None
+    grey: NDArray[np.uint8] | None = None
+    anchor: tuple[float, NDArray[np.uint8]] | None = None
+    rest_until_s = -np.inf
+    for index, (time_s, picture) in enumerate(frames):
+        if index % 8 == 0:
+            job.progress(time_s / length_s, "Looking at the picture")
+        small_before, grey_before = small, grey
+        small = shrunk(picture, SMALL_SIDE)
+        grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+        score = meter.score(index, small)
+        times.append(time_s)
+        thumbs.append(np.asarray(cv2.resize(small, THUMB, interpolation=cv2.INTER_AREA), dtype=np.uint8))
+        change.append(score)
+        fresh.append(small_before is None or not _same(small_before, small))
+        worth = grey_before is not None and score >= WORTH_COMPARING
+        kinship.append(flow.kinship(grey_before, grey) if worth and grey_before is not None else 1.0)
+        keep.offer(time_s, picture)
+        if anchor is not None and time_s - anchor[0] >= STEP_S - 1e-3:
+            steps.append(flow.step(anchor[1], grey, anchor[0], time_s))
+            anchor, rest_until_s = None, time_s + pause_s
+        if anchor is None and time_s >= rest_until_s:
+            anchor = (time_s, grey)
+    return Reading(
+        np.array(times),
+        np.array(thumbs, dtype=np.uint8).reshape(len(times), THUMB[1], THUMB[0], 3),
+        np.array(change),
+        np.array(kinship),
+        np.array(fresh, dtype=bool),
+        tuple(steps),
+        *keep.chosen(),
+    )
+
+
+def _same(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> bool:
+    """Whether two pictures of one size differ by less than coding noise, everywhere."""
+    if a.shape != b.shape:
+        return False
+    apart = cv2.absdiff(a, b)
+    return float(apart.mean()) < 0.02 and int(apart.max()) < 8
+
+
+class _Keep:
+    """Keeps pictures evenly spaced in time without knowing for sure how long the clip is."""
+
+    def __init__(self, length_s: float) -> None:
+        self._every_s = length_s / KEPT
+        self._due_s = -np.inf
+        self._kept: list[tuple[float, NDArray[np.uint8]]] = []
+
+    def offer(self, time_s: float, picture: NDArray[np.uint8]) -> None:
+        """Keep `picture` when one is due."""
+        if time_s < self._due_s - 1e-6:
+            return
+        # The first picture is taken half a step late: clips often begin black or in a fade.
+        late = self._every_s / 2 if not self._kept and self._due_s == -np.inf else 0.0
+        if late:
+            self._first = (time_s, picture)
+            self._due_s = time_s + late
+            return
+        self._kept.append((time_s, picture.copy()))
+        self._due_s = time_s + self._every_s
+        if len(self._kept) > 2 * KEPT:  # longer than it said
+            self._kept = self._kept[::2]
+            self._every_s *= 2
+
+    def chosen(self) -> tuple[tuple[NDArray[np.uint8], ...], tuple[float, ...]]:
+        """Pictures and their times; at least one when any was offered."""
+        kept = self._kept or ([self._first] if self._due_s != -np.inf else [])
+        return tuple(picture for _, picture in kept), tuple(time_s for time_s, _ in kept)
