@@ -223,6 +223,8 @@ class Pipeline:
                     waiting[kind] = specs[kind]
         with _Workers(stop, threads=2) as workers:
             while waiting or workers.busy:
+                if not workers.busy:
+                    workers.check()  # what the waiting ones wait for was stopped
                 for kind in [kind for kind, spec in waiting.items() if spec.needs & failed.keys()]:
                     lacking = next(need for need in CaptionKind if need in waiting[kind].needs & failed.keys())
                     del waiting[kind]
@@ -233,8 +235,6 @@ class Pipeline:
                     spec, group_kinds = group
                     request = CaptionRequest(group_kinds, sources.picture, sources.sound, captions, seed)
                     workers.start(self._describe_group, spec, request)
-                if not workers.busy:
-                    continue
                 event = workers.next_event()
                 if isinstance(event, CaptionReady):
                     captions = captions.adding(event.caption)
@@ -242,6 +242,7 @@ class Pipeline:
                     failed[event.kind] = event.reason
                 if event is not None:
                     yield event
+            workers.check()
 
     def _with_needs(
         self, kinds: frozenset[CaptionKind], names: Mapping[CaptionKind, str], known: CaptionSet
@@ -320,6 +321,7 @@ class Pipeline:
                 event = workers.next_event()
                 if event is not None:
                     yield event
+            workers.check()
 
     def score_duration(self, sources: Sources, asked_s: float | None) -> float:
         """How long the music will be, in seconds.
@@ -376,7 +378,8 @@ class Pipeline:
         started = time.perf_counter()
         try:
             waveform, loudness = media.normalize_loudness(soundtrack.waveform, soundtrack.sample_rate)
-            audio = media.write_wav(out_dir / f"{stem}.wav", waveform, soundtrack.sample_rate)
+            audio = out_dir / f"{stem}.wav"
+            media.write_wav(audio, waveform, soundtrack.sample_rate)
             midi = None
             if soundtrack.midi is not None:
                 midi = out_dir / f"{stem}.mid"
@@ -492,7 +495,7 @@ class _Workers:
         return self._stop.is_set() or self._left.is_set()
 
     def next_event(self) -> Event | None:
-        """The next event; None when a worker ended without one.
+        """The next event; None when a worker ended, or none is at work.
 
         Raises:
             Stopped: The person stopped the work.
@@ -501,8 +504,14 @@ class _Workers:
             try:
                 return self._events.get(timeout=0.1)
             except queue.Empty:  # only now: what was finished before the stop is kept
-                if self._stop.is_set():
-                    raise Stopped from None
+                self.check()
+                if not self.busy:
+                    return None
+
+    def check(self) -> None:
+        """Raise `Stopped` if the person stopped the work."""
+        if self._stop.is_set():
+            raise Stopped
 
     def job(self, stage: str, kinds: frozenset[CaptionKind]) -> Job:
         """A job whose progress becomes events and whose stop is ours."""
