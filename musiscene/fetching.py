@@ -1,0 +1,247 @@
+"""Fetching large files: resumed where they broke off, checked by size and SHA-256, stopped when asked.
+
+A file appears under its name only when it is complete and correct; until then it is `NAME.part`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+from typing import IO, Any
+
+from musiscene.errors import BackendUnavailableError, StorageError
+from musiscene.types import Job
+
+_BLOCK = 1 << 20
+_TIMEOUT_S = 20.0
+_ATTEMPTS = 4
+"""Times that a broken connection is taken up again before it is reported."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A file elsewhere.
+
+    Attributes:
+        path: Its name below the folder it is put in.
+        url: Where it is.
+        size: In bytes; None when unknown.
+        sha256: Checked after the download; empty when unknown.
+    """
+
+    path: str
+    url: str
+    size: int | None = None
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a repository holds at one commit."""
+
+    commit: str
+    files: tuple[Remote, ...]
+
+
+def list_repo(repo_id: str, revision: str, *, endpoint: str, token: str | None = None) -> Listing:
+    """The files of a model repository on a Hugging Face hub, with sizes and checksums.
+
+    Raises:
+        BackendUnavailableError: No network, no such repository, or no access to it.
+    """
+    url = f"{endpoint}/api/models/{repo_id}/revision/{urllib.parse.quote(revision, safe='')}?blobs=true"
+    try:
+        with _open(url, token) as response:
+            document: dict[str, Any] = json.load(response)
+        commit = str(document["sha"])
+        files = tuple(
+            Remote(
+                path=entry["rfilename"],
+                url=f"{endpoint}/{repo_id}/resolve/{commit}/{urllib.parse.quote(entry['rfilename'])}",
+                size=entry.get("size"),
+                sha256=(entry.get("lfs") or {}).get("sha256", ""),
+            )
+            for entry in document["siblings"]
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise BackendUnavailableError(f"{endpoint} did not answer as a Hugging Face hub does.") from error
+    return Listing(commit, files)
+
+
+def fetch_all(
+    remotes: tuple[Remote, ...], folder: Path, *, token: str | None = None, job: Job | None = None
+) -> dict[str, dict[str, Any]]:
+    """Fetch several files into a folder; those that are there and right are kept.
+
+    Returns:
+        For each file its size and SHA-256.
+
+    Raises:
+        BackendUnavailableError: The network or the other side refused, or a file arrived wrong.
+        StorageError: The disk refused, or has too little room.
+        Stopped: `job` was stopped; what has arrived is kept for the next time.
+    """
+    job = job or Job()
+    total = sum(remote.size or 0 for remote in remotes)
+    missing = sum(max(0, (remote.size or 0) - _present(folder / remote.path)) for remote in remotes)
+    _check_room(folder, missing)
+    facts: dict[str, dict[str, Any]] = {}
+    before = 0
+
+    for remote in remotes:
+
+        def report(done: int, remote: Remote = remote, before: int = before) -> None:
+            share = (before + done) / total if total else 0.0
+            job.progress(share, f"{remote.path}: {done / 1e6:.0f} of {(remote.size or done) / 1e6:.0f} MB")
+
+        facts[remote.path] = fetch(remote, folder, token=token, on_bytes=report)
+        before += remote.size or 0
+    return facts
+
+
+def fetch(
+    remote: Remote, folder: Path, *, token: str | None = None, on_bytes: Callable[[int], None] = lambda done: None
+) -> dict[str, Any]:
+    """Fetch one file into `folder`; returns its size and SHA-256. See `fetch_all`."""
+    target = folder / remote.path
+    if not target.resolve().is_relative_to(folder.resolve()):
+        raise BackendUnavailableError(f"{remote.url} names a file outside its folder: {remote.path!r}.")
+    part = target.with_name(target.name + ".part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.is_file() and remote.size in (None, target.stat().st_size):
+            digest = file_sha256(target, on_bytes)
+            if remote.sha256 in ("", digest):
+                return {"size": target.stat().st_size, "sha256": digest}
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                _append(remote, part, token, on_bytes)
+                break
+            except (OSError, HTTPException) as error:  # of the connection; the disk's are StorageErrors already
+                if attempt == _ATTEMPTS:
+                    host = urllib.parse.urlsplit(remote.url).hostname
+                    raise BackendUnavailableError(
+                        f"{remote.path} could not be fetched from {host}: {_reason(error)}. "
+                        "Run the same command again to go on where it stopped."
+                    ) from error
+        digest, size = file_sha256(part, on_bytes), part.stat().st_size
+        if remote.sha256 not in ("", digest) or remote.size not in (None, size):
+            part.unlink()
+            raise BackendUnavailableError(
+                f"{remote.path} arrived wrong ({size} bytes, SHA-256 {digest[:12]}…) and was thrown away. "
+                "Run the same command again; if it happens twice, the file at its source has changed."
+            )
+        part.replace(target)
+    except OSError as error:
+        raise StorageError(f"{target} could not be written: {error.strerror or error}.") from error
+    return {"size": size, "sha256": digest}
+
+
+def file_sha256(path: Path, on_bytes: Callable[[int], None] = lambda done: None) -> str:
+    """SHA-256 of a file; `on_bytes` is called with the bytes read so far and may raise to stop."""
+    digest, done = hashlib.sha256(), 0
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+            done += len(block)
+            on_bytes(done)
+    return digest.hexdigest()
+
+
+def _append(remote: Remote, part: Path, token: str | None, on_bytes: Callable[[int], None]) -> None:
+    done = part.stat().st_size if part.exists() else 0
+    if remote.size is not None and done == remote.size:
+        return
+    if remote.size is not None and done > remote.size:
+        part.unlink()
+        done = 0
+    with _open(remote.url, token, start=done) as response:
+        if done and response.status != 206:  # the other side starts over
+            done = 0
+        expected = response.headers.get("Content-Length")
+        end = done + int(expected) if expected else None
+        with part.open("ab" if done else "wb") as file:
+            while block := response.read(_BLOCK):
+                try:
+                    file.write(block)
+                except OSError as error:
+                    raise StorageError(f"{part} could not be written: {error.strerror or error}.") from error
+                done += len(block)
+                on_bytes(done)
+    if end is not None and done < end:
+        raise ConnectionError("the connection broke off")
+
+
+def _open(url: str, token: str | None, start: int = 0) -> Any:
+    request = urllib.request.Request(url, headers={"User-Agent": "musiscene"})
+    if token:
+        request.add_header("Authorization", f"Bearer {token}")
+    if start:
+        request.add_header("Range", f"bytes={start}-")
+    host = urllib.parse.urlsplit(url).hostname
+    try:
+        return urllib.request.build_opener(_KeepTokenHome).open(request, timeout=_TIMEOUT_S)
+    except urllib.error.HTTPError as error:
+        error.close()
+        if error.code in (401, 403):
+            raise BackendUnavailableError(
+                f"{host} gives no access to {_shown(url)} ({error.code}). If the model is gated, ask for access on its "
+                "page, then log in with `hf auth login` or set HF_TOKEN."
+            ) from error
+        if error.code == 404:
+            raise BackendUnavailableError(f"{host} has no {_shown(url)} (404).") from error
+        if error.code == 416:
+            raise ConnectionError("the part that was there does not fit the file") from error
+        raise BackendUnavailableError(f"{host} answered {error.code} for {_shown(url)}. Try again later.") from error
+    except urllib.error.URLError as error:
+        if start:  # in the middle of a file: worth another attempt
+            raise
+        raise BackendUnavailableError(
+            f"{host} cannot be reached ({_reason(error)}). Without a network, fetch the files elsewhere and name their "
+            "folder with `musiscene weights use`."
+        ) from error
+
+
+class _KeepTokenHome(urllib.request.HTTPRedirectHandler):
+    """Hubs redirect to storage on other hosts, which must not be shown the access token."""
+
+    def redirect_request(
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
+    ) -> urllib.request.Request | None:
+        """As the parent, without the token when the host changes."""
+        new = super().redirect_request(req, fp, code, msg, headers, newurl)
+        if new is not None and urllib.parse.urlsplit(newurl).netloc != urllib.parse.urlsplit(req.full_url).netloc:
+            new.remove_header("Authorization")
+        return new
+
+
+def _present(path: Path) -> int:
+    part = path.with_name(path.name + ".part")
+    return path.stat().st_size if path.is_file() else part.stat().st_size if part.is_file() else 0
+
+
+def _check_room(folder: Path, needed: int) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise StorageError(f"{folder} cannot be written: {error.strerror or error}.") from error
+    if free < needed:
+        raise StorageError(f"{folder} needs {needed / 1e9:.1f} GB more, and {free / 1e9:.1f} GB are free there.")
+
+
+def _shown(url: str) -> str:
+    return urllib.parse.urlsplit(url).path.lstrip("/")
+
+
+def _reason(error: BaseException) -> str:
+    reason = getattr(error, "reason", None) or error
+    return str(reason) or type(reason).__name__

@@ -1,0 +1,179 @@
+"""What is published: every weight that some part of the project can use, with its source and licence.
+
+No commit or checksum of the hub is written down here that nobody has checked: `weights.download` takes both from the
+hub when it fetches, compares what arrives with them, and notes them beside the files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from musiscene.errors import ConfigError
+
+_TOKENIZER = ("tokenizer*", "special_tokens_map.json", "vocab.*", "merges.txt")
+_CONFIGS = ("config.json", "generation_config.json", "preprocessor_config.json", "processor_config.json")
+_SAFETENSORS = ("*.safetensors", "*.safetensors.index.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What is known of some weights without having them.
+
+    Attributes:
+        name: Name of its folder and on the command line.
+        summary: What it is and who uses it.
+        license: Its licence, as its publisher names it.
+        repo_id: Repository on the Hugging Face hub; empty when it is published nowhere.
+        revision: What is fetched there; the commit that it stood for is noted when it is.
+        files: Patterns of the files that are fetched.
+        size_gb: About what it takes on disk.
+        request_url: Page on which access is asked for; empty when it is open.
+        hint: How to get it when it cannot be downloaded.
+    """
+
+    name: str
+    summary: str
+    license: str
+    repo_id: str = ""
+    revision: str = "main"
+    files: tuple[str, ...] = ()
+    size_gb: float = 0.0
+    request_url: str = ""
+    hint: str = ""
+
+    @property
+    def gated(self) -> bool:
+        """Whether its publisher must be asked for access first."""
+        return bool(self.request_url)
+
+
+def _musicgen(size: str, gb: float) -> Weights:
+    return Weights(
+        name=f"musicgen-{size}",
+        summary=f"MusicGen {size}: soundtracks from words.",
+        license="CC-BY-NC-4.0",
+        repo_id=f"facebook/musicgen-{size}",
+        files=(*_CONFIGS, *_TOKENIZER, "spiece.model", *_SAFETENSORS),
+        size_gb=gb,
+    )
+
+
+def _swinbert(name: str) -> Weights:
+    return Weights(
+        name=f"swinbert-{name}",
+        summary=f"SwinBERT trained on {name.upper()}: video captions.",
+        license="MIT (code); its publisher names none for the weights",
+        size_gb=0.9,
+        hint="Its authors' links have refused public access since 2025. Name a copy of the unpacked zip: "
+        f"`musiscene weights use swinbert-{name} FOLDER`.",
+    )
+
+
+_ENTRIES = (
+    Weights(
+        name="mu-llama",
+        summary="MU-LLaMA's checkpoint: music captions and, without a MusiScene adapter, scenes.",
+        license="GPL-3.0 (code); see its page for the weights",
+        repo_id="mu-llama/MU-LLaMA",
+        files=("checkpoint.pth",),
+        size_gb=17.3,
+    ),
+    Weights(
+        name="llama-2-7b-chat-hf",
+        summary="LLaMA 2 7B chat in Hugging Face's layout: the language model and tokenizer of MU-LLaMA.",
+        license="Llama 2 Community License",
+        repo_id="meta-llama/Llama-2-7b-chat-hf",
+        files=("config.json", "tokenizer*", *_SAFETENSORS),
+        size_gb=13.5,
+        request_url="https://huggingface.co/meta-llama/Llama-2-7b-chat-hf",
+    ),
+    Weights(
+        name="llama-2-7b-chat",
+        summary="The same in Meta's layout, as MU-LLaMA's authors used it.",
+        license="Llama 2 Community License",
+        repo_id="meta-llama/Llama-2-7b-chat",
+        files=("consolidated.*.pth", "params.json", "tokenizer.model"),
+        size_gb=13.5,
+        request_url="https://huggingface.co/meta-llama/Llama-2-7b-chat",
+    ),
+    Weights(
+        name="mert-v1-330m",
+        summary="MERT v1 330M: the ear of MU-LLaMA.",
+        license="CC-BY-NC-4.0",
+        repo_id="m-a-p/MERT-v1-330M",
+        files=("config.json", "pytorch_model.bin"),
+        size_gb=1.3,
+    ),
+    Weights(
+        name="mert-v1-95m",
+        summary="MERT v1 95M: a smaller ear, for training.",
+        license="CC-BY-NC-4.0",
+        repo_id="m-a-p/MERT-v1-95M",
+        files=("config.json", "pytorch_model.bin"),
+        size_gb=0.4,
+    ),
+    Weights(
+        name="musiscene",
+        summary="A MusiScene adapter over MU-LLaMA: Music Scene Imagination.",
+        license="that of whoever trained it",
+        hint="Its authors have published none. Train one, then run `musiscene weights use musiscene FILE`.",
+    ),
+    Weights(
+        name="mu-llama-merged",
+        summary="MU-LLaMA merged with its LLaMA in bfloat16, for quick starts.",
+        license="that of its two sources",
+        size_gb=16.1,
+        hint="It is made here: `musiscene weights convert mu-llama`.",
+    ),
+    *(_swinbert(name) for name in ("vatex", "msrvtt", "msvd", "tvc", "youcook2")),
+    Weights(
+        name="git-base-vatex",
+        summary="GIT base trained on VATEX: video captions.",
+        license="MIT",
+        repo_id="microsoft/git-base-vatex",
+        files=(*_CONFIGS, *_TOKENIZER, *_SAFETENSORS),
+        size_gb=0.7,
+    ),
+    Weights(
+        name="mixtral-8x7b-instruct",
+        summary="Mixtral 8x7B Instruct v0.1: the paper's fusion captions and scene targets.",
+        license="Apache-2.0",
+        repo_id="mistralai/Mixtral-8x7B-Instruct-v0.1",
+        files=("config.json", "generation_config.json", *_TOKENIZER, "model*.safetensors", "*.index.json"),
+        size_gb=93.4,
+    ),
+    _musicgen("small", 2.4),
+    _musicgen("medium", 8.1),
+    _musicgen("large", 13.6),
+    _musicgen("melody", 6.3),
+    _musicgen("stereo-small", 2.4),
+    _musicgen("stereo-medium", 8.1),
+)
+
+MANIFEST: Mapping[str, Weights] = MappingProxyType({weights.name: weights for weights in _ENTRIES})
+"""Every weight that some part of the project can use, by name."""
+
+
+def entry(name: str) -> Weights:
+    """The weights called `name`.
+
+    Raises:
+        ConfigError: There are none of that name; the message lists those there are.
+    """
+    try:
+        return MANIFEST[name]
+    except KeyError:
+        raise ConfigError(f"There are no weights named {name!r}. Choose one of: {', '.join(MANIFEST)}.") from None
+
+
+def next_step(name: str) -> str:
+    """What to do to get some weights, in one sentence."""
+    weights = entry(name)
+    if weights.hint:
+        return weights.hint
+    step = f"Run `musiscene weights download {name}` ({weights.size_gb:g} GB, {weights.license})."
+    if weights.gated:
+        step = f"Ask for access at {weights.request_url}, log in with `hf auth login`, then: {step}"
+    return step
