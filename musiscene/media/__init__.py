@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from musiscene.media.audio import Audio, downmix, read_audio
     from musiscene.media.files import atomic_path, content_hash
-    from musiscene.media.frames import Frames, iter_frames, sample_frames
+    from musiscene.media.frame_times import frame_times
+    from musiscene.media.frames import Frames, frames_at, iter_frames, sample_frames
     from musiscene.media.loudness import Loudness, measure_loudness, normalize_loudness
     from musiscene.media.probing import probe
     from musiscene.media.waveforms import fit_duration, waveform_envelope, write_wav
@@ -23,6 +24,8 @@ _HOME = {
     "atomic_path": "files",
     "content_hash": "files",
     "Frames": "frames",
+    "frame_times": "frame_times",
+    "frames_at": "frames",
     "iter_frames": "frames",
     "sample_frames": "frames",
     "Loudness": "loudness",
@@ -42,6 +45,8 @@ __all__ = [
     "content_hash",
     "downmix",
     "fit_duration",
+    "frame_times",
+    "frames_at",
     "iter_frames",
     "measure_loudness",
     "normalize_loudness",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,14 +71,37 @@ def sample_frames(
         UnreadableMediaError: Not one picture could be decoded.
         Stopped: `job` was stopped.
     """
-    job = job or Job()
     _need_picture(clip)
     end_s = clip.duration_s if end_s is None else min(end_s, clip.duration_s)
     if count < 1:
         raise RequestError(f"At least one frame must be asked for, got {count}.")
     if not 0 <= start_s < end_s:
         raise RequestError(f"Frames between {start_s:.2f} s and {end_s:.2f} s were asked for; that is no time at all.")
-    targets = start_s + (np.arange(count) + 0.5) * (end_s - start_s) / count
+    return frames_at(clip, start_s + (np.arange(count) + 0.5) * (end_s - start_s) / count, max_side=max_side, job=job)
+
+
+def frames_at(
+    clip: Clip, times_s: Sequence[float] | NDArray[np.float64], *, max_side: int | None = None, job: Job | None = None
+) -> Frames:
+    """The picture that is on screen at each of `times_s`, ascending seconds from the first picture.
+
+    Args:
+        clip: Has a picture.
+        times_s: At least one; the last picture stands for all times behind it.
+        max_side: Longest side of the result in pixels; the stored size when None.
+        job: Told how far it is, and asked to stop between packets.
+
+    Raises:
+        MissingStreamError: The clip has no picture.
+        RequestError: There are no times, or they do not ascend.
+        UnreadableMediaError: Not one picture could be decoded.
+        Stopped: `job` was stopped.
+    """
+    job = job or Job()
+    _need_picture(clip)
+    targets = np.asarray(times_s, dtype=np.float64)
+    if not targets.size or np.any(np.diff(targets) < 0):
+        raise RequestError("Frames are asked for at one or more ascending times.")
     images: list[NDArray[np.uint8]] = []
     times: list[float] = []
     with _picture(clip) as (container, stream):
@@ -88,7 +111,7 @@ def sample_frames(
             else:
                 images.append(_image(frame, max_side))
             times.append(time_s)
-            job.progress(len(times) / count, "Looking at the picture")
+            job.progress(len(times) / targets.size, "Looking at the picture")
     size = images[0].shape
     return Frames(
         np.stack([image if image.shape == size else _resized(image, size) for image in images]), np.array(times)
