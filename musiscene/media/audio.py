@@ -210,7 +210,7 @@ class _Blocks:
         if not self._rate:
             self._rate = frame.sample_rate
         if frame.sample_rate != self._rate:
-            block = _resample(block, frame.sample_rate, self._rate)
+            block = resample(block, frame.sample_rate, self._rate)
         block = self._mixed(block, frame)
         if seconds is not None:
             block = self._aligned(block, seconds)
@@ -267,7 +267,7 @@ class _Blocks:
 
         if self._resampler is None:
             if last:
-                return _resample(block, self._rate, self._wanted_rate or self._rate)
+                return resample(block, self._rate, self._wanted_rate or self._rate)
             self._resampler = soxr.ResampleStream(
                 self._rate, self._wanted_rate, block.shape[0], dtype="float32", quality="HQ"
             )
@@ -283,7 +283,8 @@ class _Blocks:
         return Audio(np.ascontiguousarray(waveform), rate)
 
 
-def _resample(waveform: Waveform, from_rate: int, to_rate: int) -> Waveform:
+def resample(waveform: Waveform, from_rate: int, to_rate: int) -> Waveform:
+    """`waveform` at another rate (soxr, high quality)."""
     import soxr
 
     if not waveform.shape[1] or from_rate == to_rate:

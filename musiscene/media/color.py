@@ -117,3 +117,27 @@ def _hlg_curve() -> NDArray[np.float32]:
     a, b, c = 0.17883277, 0.28466892, 0.55991073
     code = np.linspace(0.0, 1.0, 65536)
     return np.asarray(np.where(code <= 0.5, code**2 / 3.0, (np.exp((code - c) / a) + b) / 12.0), np.float32)
+
+
+def encodable(frame: VideoFrame, width: int, height: int) -> VideoFrame:
+    """`frame` as 8-bit 4:2:0 BT.709 of that size, tone-mapped and on white where needed, for an encoder."""
+    if is_hdr(frame) or _has_alpha(frame):
+        source = VideoFrame.from_ndarray(to_rgb(frame, width, height), format="rgb24")
+        matrix = None
+    else:
+        source = frame
+        matrix = None if _is_rgb(frame) else _matrix(frame)
+    picture = source.reformat(
+        width,
+        height,
+        format="yuv420p",
+        src_colorspace=matrix,
+        dst_colorspace=1,
+        dst_color_range="MPEG",
+        interpolation="BICUBIC",
+    )
+    picture.colorspace = 1
+    picture.color_range = 1
+    picture.color_primaries = 1
+    picture.color_trc = 1
+    return picture

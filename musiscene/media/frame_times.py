@@ -12,6 +12,9 @@ from musiscene.errors import MissingStreamError, RequestError
 from musiscene.media.container import discard_others, opened, stream_start_s
 from musiscene.types import Clip, Job
 
+_REORDERING_S = 1.0
+"""Pictures are stored at most this long before or after their place; seeking goes by the place in the file."""
+
 
 def frame_times(
     clip: Clip, *, start_s: float = 0.0, end_s: float | None = None, job: Job | None = None
@@ -50,7 +53,7 @@ def _packet_times(clip: Clip, start_s: float, until_s: float, to_the_end: bool, 
         origin_s = stream_start_s(stream)
         if start_s > 0:
             with contextlib.suppress(av.error.FFmpegError, ZeroDivisionError):  # then it is read from the beginning
-                container.seek(int((origin_s + start_s) / time_base), stream=stream)
+                container.seek(int((origin_s + start_s - _REORDERING_S) / time_base), stream=stream)
         with contextlib.suppress(av.error.FFmpegError, EOFError):  # cut off: what was read until here counts
             for packet in container.demux(stream):
                 job.check()
