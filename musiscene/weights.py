@@ -22,6 +22,23 @@ from musiscene.published import MANIFEST, Weights, entry, next_step
 from musiscene.settings import Settings
 from musiscene.types import Job
 
+__all__ = [
+    "MANIFEST",
+    "Status",
+    "Verification",
+    "Weights",
+    "convert",
+    "download",
+    "entry",
+    "find",
+    "list_all",
+    "next_step",
+    "status",
+    "use",
+    "verify",
+    "weights_dir",
+]
+
 NOTE = "weights.json"
 
 

@@ -176,6 +176,7 @@ def load_decoder(
     *,
     dtype: torch.dtype = torch.float32,
     device: str = "cpu",
+    finish: Callable[[nn.Module], None] | None = None,
     on_progress: Callable[[float], None] = lambda fraction: None,
 ) -> Decoder:
     """Fill a decoder from a checkpoint, one matrix at a time: beyond the result it costs two matrices of memory.
@@ -184,17 +185,21 @@ def load_decoder(
         checkpoint: Where the weights are.
         dtype: Type of all weights.
         device: Where they go.
+        finish: Called with each layer, still on the CPU, to store it otherwise (quantised) and move it to `device`.
         on_progress: Called after each layer with the share that is done; may raise to stop.
     """
     sizes = checkpoint.sizes
     with torch.device("meta"):
         decoder = Decoder(sizes)
-    decoder = decoder.to(dtype).to_empty(device=device).requires_grad_(False)
+    decoder = decoder.to(dtype).requires_grad_(False)
+    for end in (decoder.embedding, decoder.norm, decoder.head):
+        end.to_empty(device=device)
     decoder.embedding.weight.copy_(checkpoint.base_tensor("tok_embeddings.weight"))
     decoder.head.weight.copy_(checkpoint.base_tensor("output.weight"))
     decoder.norm.weight.copy_(checkpoint.tensor("llama.norm.weight"))
     for index, layer in enumerate(decoder.layers):
         assert isinstance(layer, DecoderLayer)
+        layer.to_empty(device="cpu" if finish else device)
         prefix = f"llama.layers.{index}"
         layer.attention_norm.weight.copy_(checkpoint.tensor(f"{prefix}.attention_norm.weight"))
         layer.ffn_norm.weight.copy_(checkpoint.tensor(f"{prefix}.ffn_norm.weight"))
@@ -208,6 +213,8 @@ def load_decoder(
                     bias = checkpoint.bias(index, part)
                     target = linear.bias[place * rows : (place + 1) * rows]
                     target.zero_() if bias is None else target.copy_(bias)
+        if finish:
+            finish(layer)
         on_progress((index + 1) / sizes.layers)
     decoder.train(False)
     return decoder

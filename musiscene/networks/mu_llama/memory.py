@@ -1,0 +1,91 @@
+"""How much memory a MU-LLaMA takes, before any of it is read."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+import torch
+
+from musiscene.networks.mu_llama import layout
+from musiscene.networks.mu_llama.sizes import Sizes
+
+_WORKING = 0.06
+"""Share on top for activations, the largest matrix while it is merged, and the allocator."""
+_MERT_PEAK_BYTES = 3.2e9
+"""MERT 330M in float32 listening to 60 s: 1.3 GB of weights, the rest activations."""
+_MERT_FULL_DIM = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Bytes by what they are for."""
+
+    llama: float
+    music: float
+    mert: float
+    cache: float
+    tuning: float
+
+    @property
+    def total(self) -> float:
+        """All of it, with some room to work."""
+        return (self.llama + self.music + self.mert + self.cache + self.tuning) * (1 + _WORKING)
+
+
+def memory_need(
+    sizes: Sizes,
+    dtype: torch.dtype,
+    *,
+    bits: int = 0,
+    rows: int = 4,
+    tokens: int = 640,
+    scene_music: bool = False,
+    scene_tuning: bool = False,
+) -> Need:
+    """Bytes that loading and answering take.
+
+    Args:
+        sizes: Of the network.
+        dtype: Type of weights and cache.
+        bits: 8 or 4 when LLaMA's layers are quantised; 0 when not.
+        rows: Questions answered at once.
+        tokens: Prompt and answer of each.
+        scene_music: A second music adapter is loaded.
+        scene_tuning: A second LoRA is loaded, as the difference of two.
+    """
+    width = dtype.itemsize
+    base = layout.base_shapes(sizes)
+    linear = sum(prod(shape) for name, shape in base.items() if name.startswith("layers.") and len(shape) == 2)
+    others = sum(prod(shape) for shape in base.values()) - linear
+    music = sum(prod(shape) for shape in layout.music_shapes(sizes).values())
+    tuning = sum(prod(shape) for shape in layout.tuning_shapes(sizes).values())
+    # 4-bit blocks of 64 carry a float32 scale each.
+    per_weight = {0: float(width), 8: 1.03, 4: 0.5 + 4 / 64}[bits]
+    return Need(
+        llama=linear * per_weight + others * width,
+        music=music * width * (2 if scene_music else 1),
+        mert=_MERT_PEAK_BYTES * (sizes.mert_dim / _MERT_FULL_DIM),
+        cache=2.0 * sizes.layers * sizes.dim * rows * tokens * width,
+        tuning=4.0 * tuning * width if scene_tuning else 0.0,
+    )
+
+
+def memory_free(device: str) -> float | None:
+    """Bytes that are free on a device; None when that cannot be known."""
+    if device.startswith("cuda"):
+        return float(torch.cuda.mem_get_info(torch.device(device))[0])
+    if device == "mps":
+        return float(torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory())
+    try:
+        with Path("/proc/meminfo").open(encoding="ascii") as file:
+            for line in file:
+                if line.startswith("MemAvailable:"):
+                    return float(line.split()[1]) * 1024
+    except OSError:
+        pass
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    return None
