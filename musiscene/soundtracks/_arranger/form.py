@@ -1,0 +1,155 @@
+"""The shape in time: phrases, sections, and how much energy each bar has."""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass
+
+import numpy as np
+
+from musiscene.soundtracks._arranger.brief import Brief
+from musiscene.soundtracks._arranger.timing import Frame
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """Usually four bars with one musical thought.
+
+    Attributes:
+        start: First bar.
+        bars: How many.
+        section: Letter of its section ("I" intro, "A", "B", "C").
+        closing: It answers and closes; otherwise it opens.
+        visit: How often this section came before.
+        new_section: It begins a section.
+        last: The final chord follows it.
+    """
+
+    start: int
+    bars: int
+    section: str
+    closing: bool
+    visit: int
+    new_section: bool
+    last: bool
+
+    @property
+    def end(self) -> int:
+        """The bar after it."""
+        return self.start + self.bars
+
+
+def phrases(bars: int, rng: random.Random) -> list[Phrase]:
+    """Divide `bars` into an intro, and sections of an opening and a closing phrase each."""
+    if bars <= 0:
+        return []
+    intro = 2 if bars % 4 >= 2 and bars >= 6 else 0
+    if not intro and bars >= 28 and bars % 4 < 2:
+        intro = 4
+    body = bars - intro
+    lengths = [4] * (body // 4)
+    if body % 4:
+        if lengths and body % 4 == 1:
+            lengths[-1] += 1
+        else:
+            lengths.append(body % 4)
+    letters = _letters(len(lengths), rng)
+    found: list[Phrase] = []
+    start = 0
+    if intro:
+        found.append(Phrase(0, intro, "I", False, 0, True, False))
+        start = intro
+    visits: dict[str, int] = {}
+    previous = ""
+    for index, (length, (letter, closing)) in enumerate(zip(lengths, letters, strict=True)):
+        fresh = letter != previous or not closing
+        if fresh:
+            visits[letter] = visits.get(letter, -1) + 1
+        found.append(Phrase(start, length, letter, closing, visits[letter], fresh, index == len(lengths) - 1))
+        previous = letter
+        start += length
+    return found
+
+
+def _letters(count: int, rng: random.Random) -> list[tuple[str, bool]]:
+    """A section letter for each phrase, and whether the phrase closes."""
+    if count == 1:
+        return [("A", True)]
+    if count == 2:
+        return [("A", False), ("A", True)]
+    if count == 3:
+        return [("A", False), ("B", False), ("A", True)]
+    if count == 4:
+        return rng.choice(
+            (
+                [("A", False), ("A", True), ("B", False), ("A", True)],
+                [("A", False), ("A", True), ("B", False), ("B", True)],
+            )
+        )
+    pairs = count // 2
+    order = ["A", "B"] if pairs == 2 else ["A", "B", "A"]
+    while len(order) < pairs:
+        order += rng.choice((["C", "A"], ["B", "A"], ["C", "B", "A"], ["B", "C", "A"]))
+    order = order[:pairs]
+    if pairs > 2:
+        order[-1] = "A" if order[-2] != "A" else "B"
+    found = [(letter, closing) for letter in order for closing in (False, True)]
+    if count % 2:
+        found.insert(2, ("A", True))
+    return found
+
+
+_SECTION_LIFT = {"I": -0.18, "A": -0.04, "B": 0.06, "C": -0.1}
+
+
+def bar_energies(brief: Brief, frame: Frame, plan: list[Phrase], motion: tuple[float, ...]) -> list[float]:
+    """Energy of each bar, 0 to 1, the final chord's included as the last.
+
+    What the words ask comes first, then the picture's motion, then the form's own rise and fall.
+    """
+    middles = [(frame.clock.at((bar + 0.5) * frame.meter.beats)) / frame.duration_s for bar in range(frame.bars)]
+    middles.append(min(1.0, (frame.clock.at(frame.final_beat) + frame.duration_s) / 2 / frame.duration_s))
+    if brief.energy_curve:
+        top = 0.5 + 0.5 * brief.energy
+        return [
+            top * float(np.interp(m, np.linspace(0, 1, len(brief.energy_curve)), brief.energy_curve)) for m in middles
+        ]
+    energies = [brief.energy] * (frame.bars + 1)
+    last_start = plan[-1].start if plan else 0
+    for phrase in plan:
+        lift = _SECTION_LIFT[phrase.section] + 0.05 * min(2, phrase.visit) + (0.03 if phrase.closing else 0.0)
+        if phrase.start == last_start and len(plan) > 2:
+            lift += 0.06
+        for bar in range(phrase.start, phrase.end):
+            energies[bar] = brief.energy + lift * (0.6 + 0.8 * brief.energy)
+    if len(motion) >= 4:
+        moving = _smooth(motion, frame.duration_s)
+        spread = float(moving.max() - moving.min())
+        depth = min(0.45, spread)
+        centred = (moving - moving.mean()) / max(spread, 1e-6)
+        for index, middle in enumerate(middles):
+            energies[index] = 0.6 * energies[index] + 0.4 * brief.energy
+            energies[index] += depth * float(np.interp(middle, np.linspace(0, 1, len(centred)), centred))
+    return [min(1.0, max(0.05, energy)) for energy in energies]
+
+
+def _smooth(motion: tuple[float, ...], duration_s: float) -> np.ndarray:
+    """Motion over about four seconds: music follows a scene, not every step."""
+    values = np.clip(np.nan_to_num(np.asarray(motion, dtype=np.float64)), 0.0, 1.0)
+    width = max(1, math.ceil(4.0 / max(duration_s, 0.1) * len(values)))
+    if width == 1:
+        return values
+    kernel = np.hanning(width + 2)[1:-1]
+    padded = np.pad(values, (width // 2, width - 1 - width // 2), mode="edge")
+    return np.convolve(padded, kernel / kernel.sum(), mode="valid")
+
+
+def level_curve(brief: Brief, frame: Frame, energies: list[float], points: int = 200) -> tuple[float, ...]:
+    """Energy on a fine grid over the whole length, for the mix."""
+    seconds = np.linspace(0.0, frame.duration_s, points)
+    if brief.energy_curve:
+        shape = np.interp(seconds / frame.duration_s, np.linspace(0, 1, len(brief.energy_curve)), brief.energy_curve)
+        return tuple(float(value) for value in shape)
+    at = [frame.clock.at((bar + 0.5) * frame.meter.beats) for bar in range(len(energies))]
+    return tuple(float(value) for value in np.interp(seconds, at, energies))
