@@ -1,0 +1,187 @@
+"""The language model of MusicGen as one step over a static cache.
+
+What the generic implementation does again at every step is done once here: keys and values of the text, the fusion of
+the query, key and value projections, the masks, the positions. The rows without text, which classifier-free guidance
+needs, get nothing from cross-attention (their text is zero and the projections have no bias), so it is left out there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - its usual name
+from torch import Tensor
+
+
+@dataclass(slots=True)
+class _Layer:
+    """Weights of one layer, each as `nn.Linear` keeps them: (out, in)."""
+
+    qkv: Tensor
+    self_out: Tensor
+    self_norm: tuple[Tensor, Tensor]
+    cross_q: Tensor
+    cross_kv: Tensor
+    cross_out: Tensor
+    cross_norm: tuple[Tensor, Tensor]
+    fc1: Tensor
+    fc2: Tensor
+    final_norm: tuple[Tensor, Tensor]
+
+
+@dataclass(slots=True)
+class Memory:
+    """What a batch carries from step to step.
+
+    Attributes:
+        keys, values: `(layers, rows, heads, length, head_dim)` of the codes so far; rows with text first, then
+            the same rows without it when there is guidance.
+        text_keys, text_values: `(layers, texts, heads, words, head_dim)`, computed once.
+        text_mask: `(texts, 1, 1, words)`, 0 for words and -inf for padding.
+        texts: Rows that have a text.
+    """
+
+    keys: Tensor
+    values: Tensor
+    text_keys: Tensor
+    text_values: Tensor
+    text_mask: Tensor
+    texts: int
+
+    @property
+    def rows(self) -> int:
+        """Rows of the batch, those for guidance included."""
+        return int(self.keys.shape[1])
+
+
+class MusicgenDecoder:
+    """The decoder of a `MusicgenForCausalLM`, for generation only.
+
+    Args:
+        model: transformers' module; its weights are shared where they need not be rearranged.
+        dtype: What to compute in; the model's own by default.
+    """
+
+    def __init__(self, model: Any, dtype: torch.dtype | None = None) -> None:
+        config = model.config
+        self.config = config
+        self.codebooks: int = config.num_codebooks
+        self.channels: int = config.audio_channels
+        self.codes: int = config.vocab_size
+        self.pad: int = config.pad_token_id
+        self.heads: int = config.num_attention_heads
+        self.width: int = config.hidden_size
+        self.activation = {"gelu": F.gelu, "relu": F.relu, "silu": F.silu}[config.activation_function]
+        decoder = model.model.decoder
+        self.dtype = dtype or decoder.layer_norm.weight.dtype
+        self.device: torch.device = decoder.layer_norm.weight.device
+        self._positions = decoder.embed_positions
+
+        def cast(weight: Tensor) -> Tensor:
+            return weight.detach().to(self.dtype)
+
+        def norm(module: Any) -> tuple[Tensor, Tensor]:
+            return cast(module.weight), cast(module.bias)
+
+        # One table for all codebooks: row k * (codes + 1) + code.
+        self._embedding = torch.cat([cast(table.weight) for table in decoder.embed_tokens])
+        rows = [table.weight.shape[0] for table in decoder.embed_tokens]
+        offsets = torch.tensor([sum(rows[:k]) for k in range(self.codebooks)], device=self.device)
+        self._offsets = offsets[None, :, None]
+        self._heads_out = torch.cat([cast(head.weight) for head in model.lm_heads])
+        self._scale: float = float(getattr(decoder, "embed_scale", 1.0))
+        self._final_norm = norm(decoder.layer_norm)
+        self._layers = [
+            _Layer(
+                qkv=torch.cat([cast(layer.self_attn.get_submodule(f"{n}_proj").weight) for n in "qkv"]),
+                self_out=cast(layer.self_attn.out_proj.weight),
+                self_norm=norm(layer.self_attn_layer_norm),
+                cross_q=cast(layer.encoder_attn.q_proj.weight),
+                cross_kv=torch.cat([cast(layer.encoder_attn.get_submodule(f"{n}_proj").weight) for n in "kv"]),
+                cross_out=cast(layer.encoder_attn.out_proj.weight),
+                cross_norm=norm(layer.encoder_attn_layer_norm),
+                fc1=cast(layer.fc1.weight),
+                fc2=cast(layer.fc2.weight),
+                final_norm=norm(layer.final_layer_norm),
+            )
+            for layer in decoder.layers
+        ]
+
+    def memory(self, text: Tensor, mask: Tensor, length: int, *, guidance: bool) -> Memory:
+        """Memory for a batch.
+
+        Args:
+            text: `(texts, words, width)` states of the text encoder, projected to the decoder's width.
+            mask: `(texts, words)`, 1 for words and 0 for padding.
+            length: Positions that will be written at most.
+            guidance: Whether each row is followed, after all of them, by one without text.
+        """
+        texts, words, _ = text.shape
+        rows = 2 * texts if guidance else texts
+        shape = (len(self._layers), rows, self.heads, length, self.width // self.heads)
+        text = (text * mask[..., None]).to(self.dtype)
+        projected = [F.linear(text, layer.cross_kv).view(texts, words, 2, self.heads, -1) for layer in self._layers]
+        text_keys, text_values = torch.stack(projected).permute(3, 0, 1, 4, 2, 5).contiguous().unbind(0)
+        text_mask = torch.zeros(texts, 1, 1, words, dtype=self.dtype, device=self.device)
+        # A text of padding alone would make every weight -inf; its values are zero anyway.
+        empty = (mask.sum(-1, keepdim=True) == 0)[:, None, None]
+        text_mask.masked_fill_((mask == 0)[:, None, None] & ~empty, -torch.inf)
+        return Memory(
+            keys=torch.zeros(shape, dtype=self.dtype, device=self.device),
+            values=torch.zeros(shape, dtype=self.dtype, device=self.device),
+            text_keys=text_keys,
+            text_values=text_values,
+            text_mask=text_mask,
+            texts=texts,
+        )
+
+    def positions(self, length: int) -> Tensor:
+        """Sinusoidal position vectors `(length, width)`."""
+        table: Tensor = self._positions.get_embedding(length, self.width)
+        return table.to(self.device, self.dtype)
+
+    def step(
+        self, tokens: Tensor, position: Tensor, vectors: Tensor, memory: Memory, reach: int, mask: Tensor | None
+    ) -> Tensor:
+        """Write `tokens` into the memory; return the logits after the last of them.
+
+        Shapes do not depend on values, and nothing is read back by the host, so that a step with a fixed `reach` can be
+        captured as a graph.
+
+        Args:
+            tokens: `(rows, codebooks, new)`.
+            position: `(new,)` int64, where they stand.
+            vectors: `(length, width)` from `positions`.
+            memory: Changed in place.
+            reach: How much of the memory is looked at; at least the last position plus one.
+            mask: `(new, reach)` additive, None when everything within reach may be seen.
+
+        Returns:
+            `(rows, codebooks, codes)`.
+        """
+        x = F.embedding(tokens + self._offsets, self._embedding).sum(1) * self._scale + vectors[position]
+        rows, new, width = x.shape
+        texts = memory.texts
+        for index, layer in enumerate(self._layers):
+            normed = F.layer_norm(x, (width,), *layer.self_norm)
+            q, k, v = F.linear(normed, layer.qkv).view(rows, new, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+            memory.keys[index].index_copy_(2, position, k)
+            memory.values[index].index_copy_(2, position, v)
+            seen = F.scaled_dot_product_attention(
+                q, memory.keys[index, :, :, :reach], memory.values[index, :, :, :reach], attn_mask=mask
+            )
+            x = x + F.linear(seen.transpose(1, 2).reshape(rows, new, width), layer.self_out)
+            told = x[:texts]
+            normed = F.layer_norm(told, (width,), *layer.cross_norm)
+            q = F.linear(normed, layer.cross_q).view(texts, new, self.heads, -1).transpose(1, 2)
+            read = F.scaled_dot_product_attention(
+                q, memory.text_keys[index], memory.text_values[index], attn_mask=memory.text_mask
+            )
+            told = told + F.linear(read.transpose(1, 2).reshape(texts, new, width), layer.cross_out)
+            x = torch.cat([told, x[texts:]]) if rows > texts else told
+            normed = F.layer_norm(x, (width,), *layer.final_norm)
+            x = x + F.linear(self.activation(F.linear(normed, layer.fc1)), layer.fc2)
+        last = F.layer_norm(x[:, -1], (width,), *self._final_norm)
+        return F.linear(last, self._heads_out).view(rows, self.codebooks, -1)
