@@ -184,7 +184,7 @@ def _write_encoded(clip: Clip, sound: list[Packet[Any]], path: Path, job: Job) -
         first = next(frames, None)
         if first is None:
             raise UnreadableMediaError(f"No picture of {clip.path.name} could be decoded.")
-        video = add_h264(container, stream, even_size(first[0].width, first[0].height))
+        video = add_h264(container, stream, even_size(clip.width or first[0].width, clip.height or first[0].height))
         matrix = display_matrix(first[0])
         if matrix is not None:
             video.set_display_matrix([int(value) for value in matrix])

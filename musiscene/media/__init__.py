@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from musiscene.media.files import atomic_path, content_hash
     from musiscene.media.frame_times import frame_times
     from musiscene.media.frames import Frames, frames_at, iter_frames, sample_frames
-    from musiscene.media.loudness import Loudness, measure_loudness, normalize_loudness
+    from musiscene.media.levelling import normalize_loudness
+    from musiscene.media.loudness import Loudness, measure_loudness
     from musiscene.media.probing import probe
     from musiscene.media.waveforms import fit_duration, waveform_envelope, write_wav
 
@@ -30,7 +31,7 @@ _HOME = {
     "sample_frames": "frames",
     "Loudness": "loudness",
     "measure_loudness": "loudness",
-    "normalize_loudness": "loudness",
+    "normalize_loudness": "levelling",
     "probe": "probing",
     "fit_duration": "waveforms",
     "waveform_envelope": "waveforms",

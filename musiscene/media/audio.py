@@ -177,6 +177,7 @@ def _timed(container: InputContainer, stream: Stream, job: Job) -> Iterator[tupl
             if bad > _MAX_BAD_PACKETS:
                 return
             continue
+        frame: Any
         for frame in frames:
             if frame.samples and frame.sample_rate:
                 yield frame, None if frame.pts is None else frame.pts * float(frame.time_base or time_base)

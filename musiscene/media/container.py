@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -74,18 +75,16 @@ def _unreadable(path: Path) -> UnreadableMediaError:
     )
 
 
-def prepare_decoder(stream: Stream, *, max_pixels: int = MAX_PIXELS, **options: str) -> None:
-    """Set the threads and the limits of a stream's decoder; call it before the first packet."""
+def prepare_decoder(stream: Stream, options: dict[str, str] | None = None, *, max_pixels: int = MAX_PIXELS) -> None:
+    """Set the threads, the limits and the options of a stream's decoder; call it before the first packet."""
     context: Any = stream.codec_context
-    context.options = {"max_pixels": str(max_pixels), **options}
+    context.options = {"max_pixels": str(max_pixels), **(options or {})}
     if isinstance(stream, VideoStream):
         context.thread_type = "AUTO"
         context.thread_count = min(_MAX_DECODER_THREADS, _cores())
 
 
 def _cores() -> int:
-    import os
-
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

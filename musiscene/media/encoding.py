@@ -16,12 +16,13 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from musiscene.media.color import encodable
-from musiscene.media.loudness import limit_true_peak, true_peak
+from musiscene.media.levelling import limit_true_peak
+from musiscene.media.loudness import true_peak
 from musiscene.types import Job, Waveform
 
 AUDIO_RATE = 48_000
 AUDIO_BIT_RATE = 192_000
-_FRAME = 1024
+_CHUNK = 48_000
 _PICTURE_CLOCK = Fraction(1, 90_000)
 _MAX_SIDE = 1920
 _CRF, _PRESET = "21", "veryfast"
@@ -67,11 +68,10 @@ def _aac_encoder() -> AudioCodecContext:
 
 
 def _encoded(context: AudioCodecContext, waveform: Waveform, job: Job) -> Iterator[Packet[Any]]:
-    for start in range(0, waveform.shape[1], _FRAME):
-        if not start % (_FRAME * 64):
-            job.check()
+    for start in range(0, waveform.shape[1], _CHUNK):
+        job.check()
         frame = av.AudioFrame.from_ndarray(
-            np.ascontiguousarray(waveform[:, start : start + _FRAME], np.float32), format="fltp", layout="stereo"
+            np.ascontiguousarray(waveform[:, start : start + _CHUNK], np.float32), format="fltp", layout="stereo"
         )
         frame.sample_rate = AUDIO_RATE
         frame.pts = start

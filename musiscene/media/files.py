@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,7 +43,7 @@ def atomic_path(final: Path | str) -> Iterator[Path]:
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        os.replace(temporary, final)
+        temporary.replace(final)
     except OSError as error:
         if error.filename is not None or error.errno == 28:  # ENOSPC
             raise StorageError(f"{final.name} cannot be written: {error.strerror}.") from error

@@ -191,8 +191,9 @@ class _picture:  # noqa: N801
         stream = container.streams[self._clip.video_stream or 0]
         options = dict(self._options)
         skip_frame = options.pop("skip_frame", "DEFAULT")
-        prepare_decoder(stream, **options)
-        stream.codec_context.skip_frame = skip_frame
+        prepare_decoder(stream, options)
+        context: Any = stream.codec_context
+        context.skip_frame = skip_frame
         discard_others(container, stream)
         assert isinstance(stream, VideoStream)
         return container, stream

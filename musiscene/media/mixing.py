@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, signal
 
-from musiscene.media.loudness import limit_true_peak, normalize_loudness
+from musiscene.media.levelling import limit_true_peak, normalize_loudness
 from musiscene.types import Waveform
 
 _TARGET_LUFS = -16.0

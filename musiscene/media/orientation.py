@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from av.video.frame import VideoFrame
@@ -30,6 +31,7 @@ def first_frame_rotation(path: Path, stream_index: int, max_pixels: int) -> int 
             except DECODE_ERRORS:
                 frames = []
             for frame in frames:
+                assert isinstance(frame, VideoFrame)
                 return normalized(frame.rotation)
             tried_bytes += packet.size
             if tried >= _MAX_TRIED_PACKETS or tried_bytes > _MAX_TRIED_BYTES:
@@ -45,7 +47,7 @@ def normalized(degrees: float) -> int:
 
 def display_matrix(frame: VideoFrame) -> NDArray[np.int32] | None:
     """The nine numbers of the frame's display matrix (ISO 14496-12, section 6.2.2), row by row; None without one."""
-    side_data = frame.side_data.get("DISPLAYMATRIX")
+    side_data: Any = frame.side_data.get("DISPLAYMATRIX")
     return None if side_data is None else np.frombuffer(bytes(side_data), np.int32, count=9)
 
 

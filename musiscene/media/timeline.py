@@ -45,7 +45,7 @@ def audio_length_s(path: Path, container: InputContainer, stream: AudioStream) -
     with opened(path) as again:
         sound = again.streams[stream.index]
         discard_others(again, sound)
-        return sum(f.samples / f.sample_rate for f in decoded(again, sound) if f.sample_rate)
+        return float(sum(f.samples / f.sample_rate for f in decoded(again, sound) if f.sample_rate))
 
 
 def _declared_s(container: InputContainer, stream: Stream) -> float:
