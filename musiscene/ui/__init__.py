@@ -1,1 +1,5 @@
-"""The page: `build_app()` and one file per page; handlers are plain functions, layout is apart."""
+"""The page: `build_app()` and one file per part; handlers are plain functions, layout is apart."""
+
+from musiscene.ui.app import App, build_app, launch_app, launch_options
+
+__all__ = ["App", "build_app", "launch_app", "launch_options"]

@@ -1,0 +1,434 @@
+"""One comparison: a clip, its captions, their soundtracks, and what people gave them. It lives in one folder.
+
+The folder's unguessable name (the token) is the only key to it: who does not have the token sees nothing of it.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PureWindowsPath
+from typing import Any, Literal, TypeAlias
+
+from musiscene import media
+from musiscene.errors import RequestError, StorageError
+from musiscene.palette import TITLES
+from musiscene.pipeline import (
+    CaptionReady,
+    Event,
+    KindUnavailable,
+    RenditionFailed,
+    RenditionReady,
+    Sources,
+    StageProgress,
+    open_sources,
+)
+from musiscene.types import Caption, CaptionKind, CaptionSet, Clip, Rendition
+from musiscene.ui.texts import ENGLISH, fill
+
+LONGEST_CAPTION = 2000
+"""Characters of an edited caption."""
+
+PEAKS = 400
+"""Points of a drawn waveform."""
+
+STATE_FILE = "comparison.json"
+
+Phase: TypeAlias = Literal["idle", "waiting", "captions", "soundtracks", "stopped", "done"]
+"""What the work on a comparison is at."""
+
+
+@dataclass
+class Track:
+    """One soundtrack, from the moment that it was asked for.
+
+    Attributes:
+        id: Random; the only name that the browser knows before a blind comparison is revealed.
+        letter: What it is called on the page.
+        peaks: Envelope of the waveform, 0 to 100.
+    """
+
+    id: str
+    letter: str
+    kind: CaptionKind
+    take: int
+    state: Literal["waiting", "working", "ready", "failed"] = "waiting"
+    fraction: float = 0.0
+    reason: str = ""
+    rendition: Rendition | None = None
+    peaks: list[int] = field(default_factory=list)
+
+
+@dataclass
+class Work:
+    """What is being done now, for the progress line."""
+
+    phase: Phase = "idle"
+    busy: bool = False
+    ahead: int = 0
+    seconds_left: float | None = None
+    note: str = ""
+    error: str = ""
+
+
+class Comparison:
+    """State of one comparison. Change it inside `with comparison.changing():` so that everybody who looks is told."""
+
+    def __init__(self, folder: Path, clip: Clip, clip_name: str) -> None:
+        self.folder = folder
+        self.clip = clip
+        self.clip_name = clip_name
+        self.clip_hash = media.content_hash(clip.path)
+        self.reference: Clip | None = None
+        self.reference_name = ""
+        self.captions = CaptionSet()
+        self.written = CaptionSet()
+        """The captions as they were before a person edited them."""
+        self.unavailable: dict[CaptionKind, str] = {}
+        self.writing: dict[CaptionKind, float] = {}
+        """Captions that are being written -> how far each is, 0 to 1."""
+        self.tracks: list[Track] = []
+        self.original: dict[str, Any] = {}
+        """The clip's own sound for listening: "peaks" and "is_reference"; empty when there is none."""
+        self.options: dict[str, Any] = {}
+        self.briefs: dict[CaptionKind, dict[str, Any]] = {}
+        """Fields of the arranger's brief that a person changed."""
+        self.seed: int | None = None
+        self.blind = False
+        self.scores: dict[str, dict[str, dict[str, Any]]] = {}
+        """Person -> track id -> "score" and "comment"."""
+        self.made_at = time.time()
+        self.work = Work()
+        self.stop = threading.Event()
+        self.version = 0
+        self._changed = threading.Condition(threading.RLock())
+        self.followers = 0
+
+    # -- what it is ----------------------------------------------------------------------------------------------
+
+    @property
+    def token(self) -> str:
+        """The key to this comparison."""
+        return self.folder.name
+
+    @property
+    def sources(self) -> Sources:
+        """What is looked at and listened to.
+
+        Raises:
+            MissingStreamError: There is nothing to see and nothing to hear.
+        """
+        return open_sources(self.clip, self.reference)
+
+    @property
+    def duration_s(self) -> float:
+        """Length of the comparison's timeline: that of the soundtracks, else of the clip."""
+        lengths = [track.rendition.duration_s for track in self.tracks if track.rendition]
+        return max(lengths, default=self.clip.duration_s)
+
+    def track(self, track_id: str) -> Track:
+        """The finished soundtrack of that id.
+
+        Raises:
+            RequestError: There is none.
+        """
+        for track in self.tracks:
+            if track.id == track_id and track.rendition is not None:
+                return track
+        raise RequestError("That soundtrack is not part of this comparison any more. Reload the page.")
+
+    def revealed_to(self, person: str) -> bool:
+        """Whether `person` may know which soundtrack came from which caption."""
+        if not self.blind:
+            return True
+        finished = [track for track in self.tracks if track.state == "ready"]
+        if self.work.busy or not finished:
+            return False
+        mine = self.scores.get(person, {})
+        return all(track.id in mine for track in finished)
+
+    def revealed_to_anybody(self) -> bool:
+        """Whether somebody has rated everything, so that the results may leave with their names."""
+        return not self.blind or any(self.revealed_to(person) for person in self.scores)
+
+    # -- changes -------------------------------------------------------------------------------------------------
+
+    def changing(self) -> _Change:
+        """A block in which the state may be changed."""
+        return _Change(self)
+
+    def changing_nothing(self) -> threading.Condition:
+        """A block in which nobody else changes the state."""
+        return self._changed
+
+    def wait_for_change(self, seen: int, timeout_s: float) -> int:
+        """Wait until the version differs from `seen`, or for `timeout_s`; return the version."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.version != seen, timeout_s)
+            return self.version
+
+    def with_edits(self, texts: Mapping[str, str]) -> CaptionSet:
+        """The captions with the texts that a person edited; a text that is as it was written is not an edit.
+
+        Raises:
+            RequestError: A text is empty or too long.
+        """
+        captions = self.captions
+        for kind in captions:
+            if kind.value not in texts:
+                continue
+            text = " ".join(str(texts[kind.value]).split())
+            if not text:
+                raise RequestError(fill(ENGLISH["caption_blank"], title=TITLES[kind]))
+            if len(text) > LONGEST_CAPTION:
+                raise RequestError(fill(ENGLISH["caption_too_long"], limit=LONGEST_CAPTION, n=len(text)))
+            written = self.written.get(kind)
+            if written is not None and text == " ".join(written.text.split()):
+                captions = captions.adding(written)
+            elif text != captions[kind].text:
+                captions = captions.adding(replace(captions[kind], text=text, backend="edited"))
+        return captions
+
+    def plan_tracks(self, kinds: Iterable[CaptionKind], takes: int, *, shuffle: bool) -> None:
+        """Make a place for each soundtrack that will come, in the order in which the page shows them."""
+        wanted = [(kind, take) for take in range(1, takes + 1) for kind in kinds]
+        letters = [_letter(index) for index in range(len(wanted))]
+        if shuffle:
+            secrets.SystemRandom().shuffle(letters)
+        planned = [
+            Track(secrets.token_hex(8), letter, kind, take)
+            for letter, (kind, take) in zip(letters, wanted, strict=True)
+        ]
+        self.tracks = sorted(planned, key=lambda track: (len(track.letter), track.letter))
+
+    def apply(self, event: Event) -> None:
+        """Take over what the pipeline reports."""
+        peaks: list[int] = []
+        if isinstance(event, RenditionReady):  # read before the block, which everybody who looks waits for
+            peaks = waveform_peaks(media.probe(event.rendition.audio))
+        with self.changing():
+            self._apply(event, peaks)
+
+    def _apply(self, event: Event, peaks: list[int]) -> None:
+        if isinstance(event, CaptionReady):
+            self.captions = self.captions.adding(event.caption)
+            self.written = self.written.adding(event.caption)
+            self.writing.pop(event.caption.kind, None)
+            self.unavailable.pop(event.caption.kind, None)
+        elif isinstance(event, KindUnavailable):
+            self.unavailable[event.kind] = event.reason
+            self.writing.pop(event.kind, None)
+        elif isinstance(event, StageProgress):
+            self._progress(event)
+        elif isinstance(event, RenditionReady):
+            track = self._planned(event.rendition.kind, event.rendition.take)
+            track.rendition, track.state, track.fraction = event.rendition, "ready", 1.0
+            track.peaks = peaks
+        elif isinstance(event, RenditionFailed):
+            track = self._planned(event.kind, event.take)
+            track.state, track.reason = "failed", event.reason
+
+    def _progress(self, event: StageProgress) -> None:
+        self.work.seconds_left, self.work.note = event.seconds_left, event.note
+        if event.stage == "caption":
+            for kind in event.kinds & self.writing.keys():
+                self.writing[kind] = max(self.writing[kind], event.fraction)
+            return
+        # A soundtrack is made first (for all kinds at once) and then put on the clip; these are 80 and 20 % of its bar.
+        for track in self.tracks:
+            if track.kind in event.kinds and track.state in ("waiting", "working"):
+                share = 0.8 * event.fraction if event.stage == "soundtrack" else 0.8 + 0.2 * event.fraction
+                track.state, track.fraction = "working", max(track.fraction, share)
+
+    def _planned(self, kind: CaptionKind, take: int) -> Track:
+        return next(track for track in self.tracks if (track.kind, track.take) == (kind, take))
+
+    # -- files ---------------------------------------------------------------------------------------------------
+
+    def public_file(self, name: str) -> Path | None:
+        """The file that the browser knows under `name`; None when there is no such file.
+
+        Names say nothing of captions: `source`, `reference`, `original.wav`, and `ID.wav`, `ID.mid`, `ID.mp4`.
+        """
+        if name == "source":
+            return self.clip.path
+        if name == "reference" and self.reference:
+            return self.reference.path
+        if name == "original.wav" and self.original:
+            return self.folder / "original.wav"
+        track_id, _, suffix = name.partition(".")
+        for track in self.tracks:
+            if track.id == track_id and track.rendition:
+                rendition = track.rendition
+                return {"wav": rendition.audio, "mid": rendition.midi, "mp4": rendition.video}.get(suffix)
+        return None
+
+    def save(self) -> None:
+        """Write the state beside the files, so that it can be opened again.
+
+        Raises:
+            StorageError: The disk refused.
+        """
+        with self._changed:
+            document = self.as_dict()
+        with media.atomic_path(self.folder / STATE_FILE) as part:
+            part.write_text(json.dumps(document, ensure_ascii=False, indent=1), "utf-8")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything that is needed to open it again, JSON-ready; paths are relative to the folder."""
+        return {
+            "clip": {"path": self.clip.path.relative_to(self.folder).as_posix(), "name": self.clip_name},
+            "clip_hash": self.clip_hash,
+            "reference": None
+            if self.reference is None
+            else {"path": self.reference.path.relative_to(self.folder).as_posix(), "name": self.reference_name},
+            "captions": {kind: _caption_dict(caption) for kind, caption in self.captions.items()},
+            "written": {kind: _caption_dict(caption) for kind, caption in self.written.items()},
+            "unavailable": dict(self.unavailable),
+            "tracks": [
+                {
+                    "id": track.id,
+                    "letter": track.letter,
+                    "kind": track.kind,
+                    "take": track.take,
+                    "state": track.state,
+                    "reason": track.reason,
+                    "peaks": track.peaks,
+                    "rendition": None if track.rendition is None else self._rendition_dict(track.rendition),
+                }
+                for track in self.tracks
+            ],
+            "original": self.original,
+            "options": self.options,
+            "briefs": dict(self.briefs),
+            "seed": self.seed,
+            "blind": self.blind,
+            "scores": self.scores,
+            "made_at": self.made_at,
+        }
+
+    def _rendition_dict(self, rendition: Rendition) -> dict[str, Any]:
+        return {
+            **rendition.as_dict(self.folder),
+            "caption": {"kind": rendition.kind, **_caption_dict(rendition.caption)},
+        }
+
+
+class _Change:
+    def __init__(self, comparison: Comparison) -> None:
+        self._comparison = comparison
+
+    def __enter__(self) -> None:
+        self._comparison._changed.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._comparison.version += 1
+        self._comparison._changed.notify_all()
+        self._comparison._changed.release()
+
+
+def open_folder(folder: Path, probe: Any) -> Comparison:
+    """The comparison that was saved in `folder`.
+
+    Args:
+        folder: Of one comparison.
+        probe: Path -> Clip.
+
+    Raises:
+        StorageError: It is not there, or cannot be read.
+        MediaError: Its clip cannot be read any more.
+    """
+    try:
+        document = json.loads((folder / STATE_FILE).read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise StorageError("These results are not here any more.") from error
+    comparison = Comparison(folder, probe(folder / document["clip"]["path"]), document["clip"]["name"])
+    if document["reference"]:
+        comparison.reference = probe(folder / document["reference"]["path"])
+        comparison.reference_name = document["reference"]["name"]
+    comparison.captions = CaptionSet(_caption(kind, value) for kind, value in document["captions"].items())
+    comparison.written = CaptionSet(_caption(kind, value) for kind, value in document["written"].items())
+    comparison.unavailable = {CaptionKind(kind): reason for kind, reason in document["unavailable"].items()}
+    comparison.tracks = [_track(value, folder) for value in document["tracks"]]
+    comparison.original = document["original"]
+    comparison.options = document["options"]
+    comparison.briefs = {CaptionKind(kind): value for kind, value in document["briefs"].items()}
+    comparison.seed, comparison.blind = document["seed"], document["blind"]
+    comparison.scores, comparison.made_at = document["scores"], document["made_at"]
+    if comparison.tracks:
+        comparison.work.phase = "done"
+    return comparison
+
+
+def take_file(source: Path, folder: Path, name: str) -> Path:
+    """Put `source` into `folder` under a safe form of `name`; a link where the disk can, else a copy.
+
+    Raises:
+        StorageError: The disk refused.
+    """
+    plain = PureWindowsPath(name).name
+    safe = "".join(char if char.isprintable() and char not in '<>:"/\\|?*' else "_" for char in plain).strip(". ")
+    stem, suffix = Path(safe).stem[:80] or "clip", Path(safe).suffix[:12]
+    target = folder / f"{stem}{suffix}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            target.hardlink_to(source)
+        except OSError:
+            shutil.copyfile(source, target)
+    except OSError as error:
+        raise StorageError(f"{plain} cannot be kept for working on it: {error.strerror}.") from error
+    return target
+
+
+def _letter(index: int) -> str:
+    return chr(ord("A") + index % 26) * (1 + index // 26)
+
+
+def waveform_peaks(clip: Clip, duration_s: float | None = None) -> list[int]:
+    """Envelope of the sound of `clip` in `PEAKS` points, 0 to 100 of its own peak."""
+    waveform = media.read_audio(clip, mono=True, duration_s=duration_s).waveform
+    heights = abs(media.waveform_envelope(waveform, PEAKS)).max(axis=1)
+    top = float(heights.max()) if len(heights) else 0.0
+    return [round(100 * float(height) / top) if top > 0 else 0 for height in heights]
+
+
+def _caption_dict(caption: Caption) -> dict[str, Any]:
+    return {**caption.as_dict(), "prompt": caption.prompt}
+
+
+def _caption(kind: str, value: Mapping[str, Any]) -> Caption:
+    return Caption(
+        CaptionKind(kind), value["text"], value["backend"], value["prompt"], value["seconds"], value["evidence"]
+    )
+
+
+def _track(value: Mapping[str, Any], folder: Path) -> Track:
+    kind = CaptionKind(value["kind"])
+    track = Track(value["id"], value["letter"], kind, value["take"], value["state"], reason=value["reason"])
+    track.peaks = value["peaks"]
+    if track.state in ("waiting", "working"):  # the work ended with the server
+        track.state, track.reason = "failed", ENGLISH["stopped"]
+    stored = value["rendition"]
+    if stored:
+        track.rendition = Rendition(
+            kind=kind,
+            caption=_caption(kind, stored["caption"]),
+            backend=stored["backend"],
+            seed=stored["seed"],
+            loudness_lufs=float("-inf") if stored["loudness_lufs"] is None else stored["loudness_lufs"],
+            true_peak_dbtp=float("-inf") if stored["true_peak_dbtp"] is None else stored["true_peak_dbtp"],
+            duration_s=stored["duration_s"],
+            seconds=stored["seconds"],
+            audio=folder / stored["audio"],
+            video=folder / stored["video"] if stored["video"] else None,
+            midi=folder / stored["midi"] if stored["midi"] else None,
+            take=value["take"],
+            provenance=stored["provenance"],
+        )
+    return track

@@ -1,0 +1,452 @@
+"""The desk: opens comparisons by their token, does their work in the background, and keeps ratings.
+
+Work belongs to its comparison, not to the browser's connection: a page that is reloaded finds it going on.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import secrets
+import shutil
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from musiscene import media, workspace
+from musiscene.errors import MusisceneError, RequestError, Stopped, StorageError, explain
+from musiscene.mux import Mix
+from musiscene.palette import TITLES
+from musiscene.pipeline import ALL_KINDS, Pipeline, ScoreOptions
+from musiscene.settings import Settings
+from musiscene.study.store import Rating, RatingStore, Summary
+from musiscene.types import CaptionKind, CaptionSet
+from musiscene.ui.comparison import STATE_FILE, Comparison, Phase, open_folder, take_file, waveform_peaks
+from musiscene.ui.texts import ENGLISH, duration_words, fill
+from musiscene.ui.turnstile import Turnstile
+
+_log = logging.getLogger(__name__)
+
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{16,64}")
+
+OPEN_AT_MOST = 200
+"""Comparisons that are kept in memory; the others are read from their folder again."""
+
+ABANDONED_AFTER_S = 20.0
+"""Work that nobody looks at is stopped after this time: long enough for a page to be reloaded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What a person chose under Settings.
+
+    Attributes:
+        kinds: Captions to make.
+        duration_s: Length of the music; None for the clip's own.
+        seed: Of the music; None for a new one.
+        takes: Soundtracks per caption.
+        mix: What happens to the clip's own sound.
+        music_gain_db: Level of the music beside it.
+        captioners: Kind -> backend, where it differs from the profile.
+        generator: The music generator, where it differs from the profile.
+        blind: Hide which is which until all are rated.
+    """
+
+    kinds: frozenset[CaptionKind] = ALL_KINDS
+    duration_s: float | None = None
+    seed: int | None = None
+    takes: int = 1
+    mix: Mix = Mix.REPLACE
+    music_gain_db: float = 0.0
+    captioners: Mapping[CaptionKind, str] = field(default_factory=dict)
+    generator: str | None = None
+    blind: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready, for the manifest and for the browser's history."""
+        return {
+            "kinds": [kind.value for kind in CaptionKind if kind in self.kinds],
+            "duration_s": self.duration_s,
+            "locked": self.seed is not None,
+            "takes": self.takes,
+            "mix": self.mix.value,
+            "music_gain_db": self.music_gain_db,
+            "captioners": {kind.value: name for kind, name in self.captioners.items()},
+            "generator": self.generator,
+            "blind": self.blind,
+        }
+
+
+class Desk:
+    """All comparisons of one application. Safe to use from several threads at once."""
+
+    def __init__(self, settings: Settings, pipeline: Pipeline, store: RatingStore) -> None:
+        self.settings, self.pipeline, self.store = settings, pipeline, store
+        self._open: OrderedDict[str, Comparison] = OrderedDict()
+        self._lock = threading.Lock()
+        # Each piece of work uses two or three threads of its own, so two of them fill a small machine.
+        self._turnstile = Turnstile(max(2, (os.cpu_count() or 2) // 2))
+
+    # -- opening -------------------------------------------------------------------------------------------------
+
+    def open_file(self, path: Path, name: str) -> Comparison:
+        """A new comparison of the media file at `path`, which the person calls `name`.
+
+        Raises:
+            MusisceneError: The file cannot be used; nothing is left behind.
+        """
+        folder = workspace.new_folder(self.settings.work_dir)
+        try:
+            kept = take_file(path, folder / "source", name)
+            comparison = Comparison(folder, self.pipeline.probe(kept), name)
+            _ = comparison.sources  # refuses a file with nothing to see and nothing to hear
+            comparison.save()
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        return self._remember(comparison)
+
+    def find(self, token: str) -> Comparison:
+        """The comparison of that token.
+
+        Raises:
+            StorageError: It is not kept any more, or never was.
+        """
+        with self._lock:
+            comparison = self._open.get(token)
+            if comparison is not None and comparison.folder.is_dir():
+                self._open.move_to_end(token)
+                return comparison
+        folder = self.settings.work_dir / token
+        if not _TOKEN.fullmatch(token) or not (folder / STATE_FILE).is_file():
+            keep = duration_words(self.settings.keep_files_s)
+            raise StorageError(fill(ENGLISH["gone"], time=keep))
+        return self._remember(open_folder(folder, self.pipeline.probe))
+
+    def _remember(self, comparison: Comparison) -> Comparison:
+        with self._lock:
+            known = self._open.setdefault(comparison.token, comparison)
+            if not known.folder.is_dir():
+                known = self._open[comparison.token] = comparison
+            idle = [token for token, other in self._open.items() if not other.work.busy and other is not known]
+            for token in idle[: max(0, len(self._open) - OPEN_AT_MOST)]:
+                del self._open[token]
+        return known
+
+    def set_reference(self, comparison: Comparison, path: Path | None, name: str) -> Comparison:
+        """Describe the sound of `path` in place of the clip's own; None goes back to the clip's own.
+
+        Raises:
+            MusisceneError: The track cannot be used, or work is under way.
+        """
+        if comparison.work.busy:
+            raise RequestError("Press Stop, or wait until the work is done, before you change the reference music.")
+        comparison = self._fresh(comparison, keep_captions=False)
+        clip = None
+        if path is not None:
+            kept = take_file(path, comparison.folder / "reference", name)
+            clip = self.pipeline.probe(kept)
+        before = comparison.reference
+        with comparison.changing():
+            comparison.reference, comparison.reference_name = clip, name
+            try:
+                _ = comparison.sources
+            except MusisceneError:
+                comparison.reference = before
+                raise
+            comparison.captions, comparison.written, comparison.unavailable = CaptionSet(), CaptionSet(), {}
+            comparison.work.phase = "idle"
+        comparison.save()
+        return comparison
+
+    def _fresh(self, comparison: Comparison, *, keep_captions: bool) -> Comparison:
+        """`comparison` itself while it has no soundtracks, else a new one of the same clip: results stay as rated."""
+        if not comparison.tracks:
+            return comparison
+        copy = self.open_file(comparison.clip.path, comparison.clip_name)
+        if comparison.reference is not None:
+            name = comparison.reference_name
+            copy.reference = self.pipeline.probe(take_file(comparison.reference.path, copy.folder / "reference", name))
+            copy.reference_name = name
+        if keep_captions:
+            copy.captions, copy.written = comparison.captions, comparison.written
+            copy.unavailable, copy.briefs = dict(comparison.unavailable), dict(comparison.briefs)
+        return copy
+
+    def forget(self, token: str) -> None:
+        """Remove a comparison with its files; its ratings stay."""
+        try:
+            comparison = self.find(token)
+        except MusisceneError:
+            return
+        comparison.stop.set()
+        with self._lock:
+            self._open.pop(token, None)
+        shutil.rmtree(comparison.folder, ignore_errors=True)
+
+    def clean(self) -> int:
+        """Remove what was not used for `keep_files_s`; say how many comparisons."""
+        with self._lock:
+            for comparison in self._open.values():
+                if comparison.work.busy and comparison.folder.is_dir():
+                    os.utime(comparison.folder)  # work that takes longer than the time of keeping is in use
+        removed = workspace.clean(self.settings.work_dir, self.settings.keep_files_s)
+        with self._lock:
+            for token in [token for token, comparison in self._open.items() if not comparison.folder.is_dir()]:
+                del self._open[token]
+        return removed
+
+    # -- work ----------------------------------------------------------------------------------------------------
+
+    def start(
+        self,
+        comparison: Comparison,
+        choices: Choices,
+        *,
+        describe: bool,
+        score: bool,
+        edits: Mapping[str, str] | None = None,
+        briefs: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> Comparison:
+        """Begin to describe, to score, or both; return the comparison that the results appear in.
+
+        Results that exist are never overwritten: scoring again begins a new comparison of the same clip.
+
+        Args:
+            comparison: What to work on.
+            choices: How.
+            describe: Write captions; those that a person edited are kept and used.
+            score: Make soundtracks.
+            edits: Kind -> text of captions that were edited in the page.
+            briefs: Kind -> fields of the arranger's brief that were edited in the page.
+
+        Raises:
+            RequestError: It is at work already, or there is nothing to score.
+        """
+        if comparison.work.busy:
+            raise RequestError("This clip is being worked on. Press Stop to begin anew.")
+        captions = comparison.with_edits(edits or {})
+        kinds = choices.kinds
+        if not kinds:
+            raise RequestError("Choose at least one caption under Settings.")
+        if score and not describe and not any(kind in captions for kind in kinds):
+            raise RequestError(ENGLISH["need_captions"])
+        seed = secrets.randbelow(2**31) if choices.seed is None else choices.seed
+        options = ScoreOptions(
+            duration_s=choices.duration_s,
+            seed=seed,
+            takes=choices.takes,
+            mix=choices.mix,
+            music_gain_db=choices.music_gain_db,
+        )
+        if score:
+            self.pipeline.score_duration(comparison.sources, choices.duration_s)  # refuses before anything is done
+        comparison = self._fresh(comparison, keep_captions=True)
+        with comparison.changing():
+            if comparison.work.busy:
+                raise RequestError("This clip is being worked on. Press Stop to begin anew.")
+            comparison.captions = captions
+            comparison.stop = threading.Event()
+            comparison.options = choices.as_dict()
+            comparison.blind = choices.blind
+            comparison.briefs = {CaptionKind(kind): dict(fields) for kind, fields in (briefs or {}).items() if fields}
+            comparison.work = replace(comparison.work, phase="idle", busy=True, ahead=0, seconds_left=None, error="")
+            if describe:
+                kept = [caption for caption in comparison.captions.values() if caption.backend == "edited"]
+                comparison.captions = CaptionSet(kept)
+                comparison.unavailable = {}
+                comparison.writing = {
+                    kind: 0.0 for kind in CaptionKind if kind in kinds and kind not in comparison.captions
+                }
+            if score:
+                comparison.seed = seed
+        if score:
+            options = replace(options, overrides=comparison.briefs)
+        threading.Thread(
+            target=self._work,
+            args=(comparison, choices, options, describe, score),
+            name=f"musiscene-work-{comparison.token[:4]}",
+            daemon=True,
+        ).start()
+        return comparison
+
+    def stop(self, comparison: Comparison) -> None:
+        """Stop the work on this comparison, and on no other."""
+        comparison.stop.set()
+
+    def _work(
+        self, comparison: Comparison, choices: Choices, options: ScoreOptions, describe: bool, score: bool
+    ) -> None:
+        phase: Phase = "done"
+        error = ""
+        try:
+            with self._turnstile.turn(comparison.stop, lambda ahead: _set_waiting(comparison, ahead)):
+                if describe:
+                    self._describe(comparison, choices)
+                if score:
+                    self._score(comparison, choices, options)
+        except Stopped:
+            phase = "stopped"
+        except Exception as problem:  # noqa: BLE001 - whatever happens in this thread has to reach the page in words
+            phase, error = "idle", explain(problem, "making the soundtracks" if score else "writing the captions")
+        with comparison.changing():
+            comparison.writing = {}
+            comparison.tracks = [
+                track
+                if track.state in ("ready", "failed")
+                else replace(track, state="failed", reason=ENGLISH["stopped"])
+                for track in comparison.tracks
+            ]
+            comparison.work = replace(
+                comparison.work, phase=phase, busy=False, ahead=0, seconds_left=None, note="", error=error
+            )
+        try:
+            comparison.save()
+        except StorageError as problem:
+            with comparison.changing():
+                comparison.work.error = str(problem)
+
+    def _describe(self, comparison: Comparison, choices: Choices) -> None:
+        with comparison.changing():
+            comparison.work.phase, comparison.work.seconds_left = "captions", None
+        for event in self.pipeline.describe(
+            comparison.sources,
+            kinds=choices.kinds,
+            captioners=choices.captioners,
+            known=comparison.captions,
+            stop=comparison.stop,
+        ):
+            comparison.apply(event)
+        comparison.save()
+
+    def _score(self, comparison: Comparison, choices: Choices, options: ScoreOptions) -> None:
+        kinds = [kind for kind in CaptionKind if kind in choices.kinds and kind in comparison.captions]
+        if not kinds:
+            reasons = " ".join(comparison.unavailable.values())
+            raise RequestError(f"{ENGLISH['need_captions']} {reasons}".strip())
+        with comparison.changing():
+            comparison.work.phase, comparison.work.seconds_left = "soundtracks", None
+            comparison.plan_tracks(kinds, options.takes, shuffle=comparison.blind)
+        self._keep_original(comparison, options)
+        for event in self.pipeline.score(
+            comparison.sources,
+            comparison.captions,
+            comparison.folder / "results",
+            kinds=frozenset(kinds),
+            generator=choices.generator,
+            options=options,
+            stop=comparison.stop,
+        ):
+            comparison.apply(event)
+
+    def _keep_original(self, comparison: Comparison, options: ScoreOptions) -> None:
+        """Write what is heard without us, as loud as the soundtracks are, so that loudness decides nothing."""
+        own = comparison.clip if comparison.clip.has_sound else comparison.reference
+        if own is None:
+            return
+        duration_s = self.pipeline.score_duration(comparison.sources, options.duration_s)
+        try:
+            audio = media.read_audio(own, stereo=True, duration_s=duration_s)
+            levelled, _ = media.normalize_loudness(audio.waveform, audio.sample_rate)
+            path = comparison.folder / "original.wav"
+            media.write_wav(path, levelled, audio.sample_rate)
+            peaks = waveform_peaks(self.pipeline.probe(path))
+        except MusisceneError as error:
+            _log.warning("no original sound to compare with: %s", error)
+            return
+        with comparison.changing():
+            comparison.original = {"peaks": peaks, "is_reference": own is comparison.reference}
+
+    def follow(self, comparison: Comparison, interval_s: float = 0.12) -> Iterator[Comparison]:
+        """Yield `comparison` whenever it has changed (but not more often than `interval_s`) until its work is done."""
+        with comparison.changing():
+            comparison.followers += 1
+        try:
+            while True:
+                seen = comparison.version
+                busy = comparison.work.busy
+                yield comparison
+                if not busy:
+                    return
+                pause = threading.Event()
+                pause.wait(interval_s)  # several changes become one message
+                comparison.wait_for_change(seen, timeout_s=1.0)
+        finally:
+            with comparison.changing():
+                comparison.followers -= 1
+            if comparison.work.busy and not comparison.followers:
+                timer = threading.Timer(ABANDONED_AFTER_S, _stop_if_abandoned, (comparison, comparison.stop))
+                timer.daemon = True
+                timer.start()
+
+    # -- ratings -------------------------------------------------------------------------------------------------
+
+    def rate(self, comparison: Comparison, person: str, track_id: str, score: float, comment: str) -> None:
+        """Keep what `person` thinks of a soundtrack, at once.
+
+        Raises:
+            RequestError: The score or the comment cannot be taken.
+            StorageError: The database refused; nothing was stored.
+        """
+        track = comparison.track(track_id)
+        rendition = track.rendition
+        assert rendition is not None, "track() returns finished ones"
+        self.store.save(
+            Rating(
+                session_id=person,
+                rendition_id=track.id,
+                clip_hash=comparison.clip_hash,
+                clip_name=comparison.clip_name,
+                caption_kind=track.kind.value,
+                caption_text=rendition.caption.text,
+                caption_backend=rendition.caption.backend,
+                backend=rendition.backend,
+                seed=rendition.seed,
+                take=track.take,
+                loudness_lufs=rendition.loudness_lufs,
+                duration_s=rendition.duration_s,
+                score=score,
+                comment=comment.strip(),
+                blind=comparison.blind and not comparison.revealed_to(person),
+                app_version=app_version(),
+            )
+        )
+        with comparison.changing():
+            comparison.scores.setdefault(person, {})[track.id] = {"score": score, "comment": comment.strip()}
+        comparison.save()
+
+    def summaries(self, comparison: Comparison) -> tuple[list[Summary], list[Summary]]:
+        """Of this clip and of every clip, kinds in their order; empty lists when the database cannot be read."""
+        order = [kind.value for kind in TITLES] + ["all"]
+        try:
+            both = self.store.summaries(comparison.clip_hash), self.store.summaries()
+        except StorageError as error:
+            _log.warning("%s", error)
+            return [], []
+        of_clip, of_all = (
+            sorted(group, key=lambda s: order.index(s.group) if s.group in order else 99) for group in both
+        )
+        return of_clip, of_all
+
+
+def app_version() -> str:
+    """Version of the installed package; "unknown" when it runs from a bare folder."""
+    try:
+        return version("musiscene")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _set_waiting(comparison: Comparison, ahead: int) -> None:
+    with comparison.changing():
+        comparison.work.phase, comparison.work.ahead = "waiting", ahead
+
+
+def _stop_if_abandoned(comparison: Comparison, stop: threading.Event) -> None:
+    if not comparison.followers:
+        stop.set()

@@ -1,0 +1,49 @@
+"""The parts of the page that Gradio has no component for: drawn by our script, told by handlers, heard by events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import gradio as gr
+
+EVENTS: Mapping[str, Sequence[str]] = {
+    "header": (),
+    "source": ("open_upload", "open_example", "set_reference"),
+    "progress": (),
+    "captions": (),
+    "player": ("rate",),
+    "history": ("restore", "forget"),
+}
+"""Part -> events that its script triggers."""
+
+from gradio.events import Dependency
+
+class Part(gr.HTML):
+    """A part of the page whose element our script fills; its value is a view, a JSON document.
+
+    The template says nothing of the value, so Gradio never redraws the element: the script changes what has changed,
+    and a field that is being typed in keeps its cursor.
+    """
+
+    def __init__(self, name: str, value: Mapping[str, Any] | None = None, *, script_url: str) -> None:
+        events = ", ".join(f"'{event}'" for event in EVENTS[name])  # Gradio looks for the quoted names
+        super().__init__(
+            value=dict(value or {}),
+            html_template=f'<div class="ms-part" data-part="{name}"></div>',
+            js_on_load=f"const events = [{events}]; "
+            f"window.musiscene.mount('{name}', {{element, trigger, props, watch, events}});",
+            head=f'<script src="{script_url}"></script>',
+            apply_default_css=False,
+            elem_id=f"ms-{name}",
+            elem_classes=["ms-host"],
+        )
+
+    def get_block_name(self) -> str:
+        """Gradio's own name for the kind of component that draws this one."""
+        return "html"
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
+    from gradio.blocks import Block
+    if TYPE_CHECKING:
+        from gradio.components import Timer
+        from gradio.components.base import Component

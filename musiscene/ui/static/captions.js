@@ -1,0 +1,162 @@
+// The four captions: each in its colour, editable, with what was measured and the musical brief folded under it.
+(() => {
+  "use strict";
+  const app = window.musiscene;
+  const { h, t } = app;
+
+  const edits = {}; // kind -> text that differs from the server's
+  const briefs = {}; // kind -> changed fields of the musical brief
+  let token = "";
+  app.edits = () => ({ edits: { ...edits }, briefs: structuredClone(briefs) });
+
+  const card = (info) => {
+    const id = `ms-caption-${info.kind}`;
+    const by = h("span", { class: "ms-by" });
+    const area = h("textarea", {
+      id,
+      rows: "5",
+      maxlength: "2000",
+      "aria-label": t("caption_label", { title: info.title }),
+      spellcheck: "true",
+    });
+    const undo = h("button", { type: "button", class: "ms-quiet ms-undo", hidden: true }, t("caption_undo"));
+    const state = h("p", { class: "ms-card-state" });
+    const bar = h("progress", { max: "1", hidden: true, "aria-label": t("caption_label", { title: info.title }) });
+    const rows = h("dl", { class: "ms-evidence" });
+    const plots = ["light", "dark"].map((theme) =>
+      h("img", { class: `ms-plot ms-only-${theme}`, alt: t("evidence_plot", { title: info.title }), loading: "lazy" }),
+    );
+    const measured = h("details", { class: "ms-fold", hidden: true }, h("summary", {}, t("evidence")), rows, ...plots);
+    const fields = h("div", { class: "ms-brief-fields" });
+    const brief = h(
+      "details",
+      { class: "ms-fold", hidden: true },
+      h("summary", {}, t("brief")),
+      h("p", { class: "ms-note" }, t("brief_about")),
+      fields,
+    );
+    const element = h(
+      "article",
+      { class: `ms-card ms-kind-${info.kind}`, "aria-labelledby": `${id}-title` },
+      h("header", {}, h("h3", { id: `${id}-title` }, info.title), by),
+      h("p", { class: "ms-note" }, info.about),
+      h("div", { class: "ms-card-body" }, area, state, bar),
+      undo,
+      measured,
+      brief,
+    );
+    let view = {};
+
+    const edited = () => {
+      const changed = area.value !== view.text;
+      if (changed) edits[info.kind] = area.value;
+      else delete edits[info.kind];
+      const differs = area.value !== view.written;
+      app.show(undo, differs);
+      app.setText(by, differs ? t("caption_edited") : `${view.by}, ${view.seconds}`);
+    };
+    area.addEventListener("input", edited);
+    undo.addEventListener("click", () => {
+      area.value = view.written;
+      edited();
+      area.focus();
+    });
+
+    const setBrief = (name, value) => {
+      briefs[info.kind] ??= {};
+      if (value === null) delete briefs[info.kind][name];
+      else briefs[info.kind][name] = value;
+    };
+    const showBrief = () => {
+      app.show(brief, Boolean(view.brief_fields?.length));
+      if (!view.brief_fields) return;
+      fields.replaceChildren(
+        ...view.brief_fields.map((field) => {
+          const changed = briefs[info.kind]?.[field.name];
+          const shown = changed ?? field.value;
+          const options = { id: `${id}-${field.name}` };
+          let control;
+          if (field.choices) {
+            control = h("select", options, ...field.choices.map(([value, label]) => h("option", { value }, label)));
+            control.value = shown;
+          } else {
+            control = h("input", { ...options, type: "number", min: field.min, max: field.max, step: field.step });
+            control.value = shown;
+          }
+          control.addEventListener("change", () => {
+            const value = field.choices ? control.value : Number(control.value);
+            const valid = field.choices || (control.value !== "" && control.checkValidity());
+            setBrief(field.name, valid && String(value) !== String(field.value) ? value : null);
+            if (!valid) control.value = field.value;
+          });
+          return h("div", { class: "ms-field" }, h("label", { for: options.id }, field.label), control);
+        }),
+      );
+    };
+
+    const show = (next) => {
+      const before = view;
+      view = next;
+      const ready = view.state === "ready";
+      app.setAttribute(element, "data-state", view.state);
+      app.show(area, ready);
+      app.show(state, !ready);
+      app.show(bar, view.state === "working");
+      if (view.state === "working") bar.value = view.fraction;
+      const words = {
+        empty: t("caption_empty"),
+        waiting: t("caption_waiting"),
+        working: t("caption_working"),
+        hidden: t("caption_hidden"),
+        unavailable: view.reason,
+      };
+      app.setText(state, words[view.state] ?? "");
+      if (!ready) {
+        app.setText(by, view.state === "unavailable" ? t("unavailable") : "");
+        for (const part of [undo, measured, brief]) app.show(part, false);
+        delete edits[info.kind];
+        return;
+      }
+      if (view.text !== before.text || before.state !== "ready") {
+        if (edits[info.kind] === undefined || before.state !== "ready") area.value = view.text;
+        if (before.state !== "ready") app.announce(`${t("caption_label", { title: info.title })}: ${view.text}`);
+      }
+      edited();
+      app.show(measured, view.evidence.length > 0);
+      if (JSON.stringify(view.evidence) !== JSON.stringify(before.evidence)) {
+        rows.replaceChildren(...view.evidence.flatMap(([term, value]) => [h("dt", {}, term), h("dd", {}, value)]));
+      }
+      for (const plot of plots) app.show(plot, Boolean(view.plot));
+      if (view.plot) ["light", "dark"].forEach((theme, i) => app.setAttribute(plots[i], "src", view.plot[theme]));
+      if (JSON.stringify(view.brief_fields) !== JSON.stringify(before.brief_fields)) showBrief();
+    };
+    for (const plot of plots) plot.addEventListener("error", () => app.show(plot, false));
+    return { element, show };
+  };
+
+  app.part("captions", (root) => {
+    const cards = Object.fromEntries(app.config.kinds.map((info) => [info.kind, card(info)]));
+    const about = h("p", { class: "ms-note" });
+    root.append(
+      h(
+        "section",
+        { class: "ms-captions", "aria-labelledby": "ms-captions-title" },
+        h("h2", { id: "ms-captions-title" }, t("captions_heading")),
+        about,
+        h("div", { class: "ms-cards" }, ...Object.values(cards).map((each) => each.element)),
+      ),
+    );
+    return (view) => {
+      if (view.token !== token) {
+        token = view.token;
+        for (const record of [edits, briefs]) for (const kind of Object.keys(record)) delete record[kind];
+        for (const [kind, own] of Object.entries(view.cards ?? {})) {
+          if (own.brief && Object.keys(own.brief).length) briefs[kind] = { ...own.brief };
+        }
+      }
+      app.setText(about, view.hidden ? t("caption_hidden") : t("captions_about"));
+      for (const [kind, own] of Object.entries(view.cards ?? {})) cards[kind].show(own);
+      app.captionsShown(view);
+    };
+  });
+})();

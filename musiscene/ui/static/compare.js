@@ -1,0 +1,503 @@
+// Compare: one large player that switches between the soundtracks at the same moment, and a row to rate each of them.
+(() => {
+  "use strict";
+  const app = window.musiscene;
+  const { h, t } = app;
+
+  const ORIGINAL = "original";
+  const BANDS = [0, 1, 2, 3, 4];
+
+  /** A waveform as one closed line; drawn in 100 by 100 units and stretched by the layout. */
+  const wavePath = (peaks) => {
+    const step = 100 / peaks.length;
+    const up = peaks.map((peak, i) => `${((i + 0.5) * step).toFixed(2)},${(50 - Math.max(1, peak) / 2.1).toFixed(1)}`);
+    const down = peaks.map((peak, i) => `${((i + 0.5) * step).toFixed(2)},${(50 + Math.max(1, peak) / 2.1).toFixed(1)}`);
+    return `M${up.join("L")}L${down.reverse().join("L")}Z`;
+  };
+  const wave = (name) =>
+    h("svg", { class: name, viewBox: "0 0 100 100", preserveAspectRatio: "none", "aria-hidden": "true" }, h("path", {}));
+  const drawWave = (svg, peaks) => app.setAttribute(svg.firstChild, "d", peaks?.length ? wavePath(peaks) : "");
+
+  const band = (score) => Math.min(4, Math.floor(score / 20));
+
+  // -- one soundtrack ----------------------------------------------------------------------------------------------
+
+  const trackRow = (actions) => {
+    let view = {};
+    let name = "";
+    let dirty = false; // moved here, and not yet stored
+    const pick = h("button", { type: "button", class: "ms-letter" });
+    pick.addEventListener("click", () => actions.pick(view.id, true));
+    const title = h("h3", {});
+    const facts = h("p", { class: "ms-note ms-track-facts" });
+    const svg = wave("ms-wave");
+    const prompt = h("p", { class: "ms-prompt" });
+    const bar = h("progress", { max: "1", hidden: true });
+    const reason = h("p", { class: "ms-error", hidden: true });
+    const slider = h("input", { type: "range", min: "0", max: "100", step: "1", value: "50", class: "ms-score" });
+    const number = h("output", { class: "ms-score-number" });
+    const bands = h(
+      "div",
+      { class: "ms-bands", "aria-hidden": "true" },
+      ...BANDS.map((index) => h("span", {}, t(`band_${index}`))),
+    );
+    const comment = h("input", { type: "text", class: "ms-comment", maxlength: app.config.max_comment });
+    comment.placeholder = t("comment_hint");
+    const saved = h("span", { class: "ms-saved", role: "status" });
+    const downloads = h("div", { class: "ms-downloads" });
+    const rating = h(
+      "div",
+      { class: "ms-rating" },
+      h("div", { class: "ms-scale" }, slider, bands),
+      number,
+      h("div", { class: "ms-comment-line" }, comment, saved),
+    );
+    const element = h(
+      "article",
+      { class: "ms-track" },
+      pick,
+      h("div", { class: "ms-track-main" }, h("div", { class: "ms-track-head" }, title, facts), svg, bar, reason, prompt),
+      rating,
+      downloads,
+    );
+
+    const showScore = () => {
+      const rated = dirty || view.score !== undefined;
+      const text = rated ? `${slider.value} ${t(`band_${band(Number(slider.value))}`)}` : t("unrated");
+      app.setText(number, text);
+      slider.classList.toggle("ms-unrated", !rated);
+      app.setAttribute(slider, "aria-valuetext", rated ? text : t("unrated"));
+      bands.querySelectorAll("span").forEach((span, index) => {
+        span.classList.toggle("ms-on", rated && index === band(Number(slider.value)));
+      });
+    };
+
+    let timer = 0;
+    const save = () => {
+      clearTimeout(timer);
+      if (!dirty && view.score === undefined) return; // a comment alone waits for its rating
+      dirty = true;
+      app.setText(saved, t("saving"));
+      app.setAttribute(saved, "data-problem", null);
+      actions.rate(view.id, Number(slider.value), comment.value);
+    };
+    slider.addEventListener("input", () => {
+      dirty = true;
+      showScore();
+      clearTimeout(timer);
+      timer = setTimeout(save, 600); // arrow keys move in steps; one rating is saved when they rest
+    });
+    slider.addEventListener("change", save);
+    slider.addEventListener("pointerup", () => {
+      // A click where the thumb already was is an opinion as well, but no change.
+      if (view.score === undefined && !dirty) {
+        dirty = true;
+        showScore();
+        save();
+      }
+    });
+    comment.addEventListener("change", save);
+
+    const show = (next, player, heard) => {
+      view = next;
+      name = view.title ? `${view.letter}, ${view.title}` : t("track", { letter: view.letter });
+      element.className = `ms-track${view.kind ? ` ms-kind-${view.kind}` : ""}`;
+      app.setAttribute(element, "data-state", view.state);
+      app.setAttribute(element, "aria-label", name);
+      app.setText(pick, view.letter);
+      app.setAttribute(pick, "aria-label", t("listen", { name }));
+      app.setAttribute(pick, "aria-pressed", String(heard === view.id));
+      pick.disabled = view.state !== "ready";
+      const take = player.tracks.some((track) => track.take > 1) ? `, ${t("take", { n: view.take })}` : "";
+      app.setText(title, view.title ? `${view.title}${take}` : t("track", { letter: view.letter }));
+      const loudness = view.loudness === null ? t("silence") : t("loudness", { lufs: view.loudness });
+      const known = view.seed !== undefined;
+      const pieces = [view.by, t("seed", { seed: view.seed }), loudness, view.length, t("made_in", { time: view.seconds })];
+      app.setText(facts, known ? pieces.join(" · ") : "");
+      drawWave(svg, view.peaks);
+      const working = view.state === "working" || view.state === "waiting";
+      app.show(bar, working);
+      app.setAttribute(bar, "aria-label", `${name}: ${t(view.state === "working" ? "track_working" : "track_waiting")}`);
+      if (working && view.fraction !== undefined) bar.value = view.fraction;
+      else bar.removeAttribute("value");
+      app.setText(reason, view.reason || "");
+      app.show(reason, Boolean(view.reason));
+      app.setText(prompt, view.prompt ? `“${view.prompt}”` : "");
+      app.show(prompt, Boolean(view.prompt));
+      app.setAttribute(slider, "aria-label", t("rating_label", { name }));
+      app.setAttribute(comment, "aria-label", t("comment_label", { name }));
+      for (const control of [slider, comment]) control.disabled = view.state !== "ready";
+      app.show(rating, view.state !== "failed");
+      if (view.score !== undefined && !dirty) {
+        slider.value = view.score;
+        if (document.activeElement !== comment) comment.value = view.comment ?? "";
+      }
+      showScore();
+      const links = (view.downloads ?? []).map(([what, url]) =>
+        h("a", { href: url, download: "", "aria-label": t("download", { what: what.toUpperCase(), name }) }, what.toUpperCase()),
+      );
+      if (downloads.childElementCount !== links.length) downloads.replaceChildren(...links);
+    };
+
+    const stored = (problem) => {
+      dirty = false;
+      app.setText(saved, problem || t("saved"));
+      app.setAttribute(saved, "data-problem", problem ? "true" : null);
+      showScore();
+    };
+    return { element, show, stored };
+  };
+
+  // -- the part ----------------------------------------------------------------------------------------------------
+
+  app.part("player", (root, host) => {
+    const switcher = new app.Switcher();
+    app.switcher = switcher;
+    let view = { tracks: [] };
+    let sent = 0;
+
+    const video = h("video", { class: "ms-picture", playsinline: true, preload: "auto", "aria-label": t("compare_heading") });
+    video.muted = true;
+    video.addEventListener("click", () => switcher.toggle());
+    const badge = h("span", { class: "ms-badge", "aria-hidden": "true" });
+    const stage = h("div", { class: "ms-stage ms-compare-stage" }, video, badge);
+    const choices = h("div", { class: "ms-choices", role: "group", "aria-label": t("compare_heading") });
+    const play = h("button", { type: "button", class: "ms-play" }, t("play"));
+    play.addEventListener("click", () => switcher.toggle());
+    const time = h("span", { class: "ms-time" });
+    const volume = h("input", { type: "range", min: "0", max: "1", step: "0.01", value: "1", "aria-label": t("volume") });
+    volume.addEventListener("input", () => switcher.setVolume(Number(volume.value)));
+    const loopButtons = {
+      start: h("button", { type: "button", class: "ms-quiet" }, t("loop_start")),
+      end: h("button", { type: "button", class: "ms-quiet" }, t("loop_end")),
+      clear: h("button", { type: "button", class: "ms-quiet", hidden: true }, t("loop_clear")),
+    };
+    const timelineWave = wave("ms-wave ms-wave-all");
+    const timelinePlayed = wave("ms-wave ms-wave-played");
+    const cuts = h("div", { class: "ms-cuts", "aria-hidden": "true" });
+    const loopMark = h("div", { class: "ms-loop-mark", hidden: true });
+    const head = h("div", { class: "ms-head" });
+    const timeline = h(
+      "div",
+      { class: "ms-timeline", role: "slider", tabindex: "0", "aria-label": t("position"), "aria-valuemin": "0" },
+      timelineWave,
+      timelinePlayed,
+      cuts,
+      loopMark,
+      head,
+    );
+    const keys = h("p", { class: "ms-note ms-keys" });
+    const loading = h("p", { class: "ms-note", role: "status" });
+    const player = h(
+      "div",
+      { class: "ms-player" },
+      stage,
+      choices,
+      timeline,
+      h("div", { class: "ms-transport" }, play, time, h("label", { class: "ms-volume" }, h("span", {}, t("volume")), volume)),
+      h("div", { class: "ms-loop", role: "group", "aria-label": t("loop") }, h("span", { class: "ms-loop-name" }, t("loop")), ...Object.values(loopButtons)),
+      keys,
+      loading,
+    );
+    const question = h("p", { class: "ms-question" });
+    const note = h("p", { class: "ms-blind-note", role: "status" });
+    const list = h("div", { class: "ms-tracks" });
+    const summary = h("div", { class: "ms-summary", hidden: true });
+    const zip = h("a", { class: "ms-choose", download: "" }, t("download_all"));
+    const share = h("button", { type: "button", class: "ms-quiet" }, t("share"));
+    share.addEventListener("click", () => app.copy(app.link(view.token), share));
+    const take = h("div", { class: "ms-take" }, zip, share);
+    const empty = h("p", { class: "ms-empty" }, t("compare_empty"));
+    const compare = h(
+      "div",
+      { class: "ms-compare" },
+      player,
+      h("div", { class: "ms-results" }, question, note, list, take, summary),
+    );
+    root.append(
+      h(
+        "section",
+        { class: "ms-compare-section", id: "ms-compare", tabindex: "-1", "aria-labelledby": "ms-compare-title" },
+        h("h2", { id: "ms-compare-title" }, t("compare_heading")),
+        empty,
+        compare,
+      ),
+    );
+
+    // -- switching -----------------------------------------------------------------------------------------------
+
+    const sounds = () => {
+      const ready = view.tracks.filter((track) => track.state === "ready" && track.url);
+      const all = ready.map((track) => ({ id: track.id, url: track.url, name: track.letter, track }));
+      if (ready.length && view.original) {
+        const name = t(view.original.is_reference ? "reference_sound" : "original_sound");
+        all.push({ id: ORIGINAL, url: view.original.url, name, track: null });
+      }
+      return all;
+    };
+    const pick = (id, andPlay) => {
+      if (view.tracks.length === 0) return;
+      switcher.switchTo(id);
+      if (andPlay && !switcher.playing) switcher.play();
+    };
+    const rows = new Map();
+    const actions = {
+      pick,
+      rate: (track, score, comment) => {
+        sent += 1;
+        host.trigger("rate", { token: view.token, person: app.person, track, score, comment, at: sent });
+      },
+    };
+
+    const showChoices = () => {
+      const available = sounds();
+      const buttons = available.map(({ id, name, track }, index) => {
+        const label = track?.title ? `${track.letter}, ${track.title}` : track ? t("track", { letter: name }) : name;
+        const button = h(
+          "button",
+          {
+            type: "button",
+            class: `ms-choice${track?.kind ? ` ms-kind-${track.kind}` : ""}`,
+            "aria-label": t("listen", { name: label }),
+            "aria-pressed": String(switcher.active === id),
+            "data-sound": id,
+            onclick: () => pick(id, true),
+          },
+          h("span", { class: "ms-choice-name" }, track ? track.letter : name),
+          track?.title ? h("span", { class: "ms-choice-title" }, track.title) : null,
+        );
+        if (index < 9) button.append(h("kbd", { "aria-hidden": "true" }, String(index + 1)));
+        return button;
+      });
+      const described = JSON.stringify(available.map(({ id, track }) => [id, track?.title]));
+      if (choices.dataset.shown !== described) {
+        const focused = document.activeElement?.dataset?.sound;
+        choices.replaceChildren(...buttons);
+        choices.dataset.shown = described;
+        if (focused) choices.querySelector(`[data-sound="${focused}"]`)?.focus();
+      }
+      for (const button of choices.children) {
+        app.setAttribute(button, "aria-pressed", String(switcher.active === button.dataset.sound));
+        app.setAttribute(button, "data-loaded", String(Boolean(switcher.sounds.get(button.dataset.sound)?.buffer)));
+      }
+      const last = Math.min(9, available.length);
+      app.setText(keys, last > 1 ? t("keys", { keys: `1–${last}` }) : "");
+    };
+
+    const showActive = () => {
+      const active = sounds().find(({ id }) => id === switcher.active);
+      const peaks = active?.track ? active.track.peaks : active ? view.original.peaks : [];
+      drawWave(timelineWave, peaks);
+      drawWave(timelinePlayed, peaks);
+      const kind = active?.track?.kind ?? "";
+      player.className = `ms-player${kind ? ` ms-kind-${kind}` : ""}`;
+      app.setText(badge, active ? active.name : "");
+      app.setText(play, t(switcher.playing ? "pause" : "play"));
+      play.disabled = !active;
+      for (const [id, row] of rows) {
+        app.setAttribute(row.element.querySelector(".ms-letter"), "aria-pressed", String(id === switcher.active));
+        row.element.classList.toggle("ms-heard", id === switcher.active);
+      }
+      const failed = [...switcher.sounds.values()].find((sound) => sound.error);
+      app.setText(loading, failed ? t("decode_failed", { reason: failed.error }) : "");
+      showChoices();
+      showTime();
+      showLoop();
+    };
+
+    const showTime = () => {
+      const duration = view.duration_s || 0;
+      const { position } = switcher;
+      const part = duration ? Math.min(1, position / duration) : 0;
+      app.setText(time, `${app.clock(position)} / ${app.clock(duration)}`);
+      head.style.transform = `translateX(${(part * timeline.clientWidth).toFixed(1)}px)`;
+      timelinePlayed.style.clipPath = `inset(0 ${(100 - part * 100).toFixed(2)}% 0 0)`;
+      app.setAttribute(timeline, "aria-valuemax", duration.toFixed(1));
+      app.setAttribute(timeline, "aria-valuenow", position.toFixed(1));
+      app.setAttribute(timeline, "aria-valuetext", `${app.clock(position)} / ${app.clock(duration)}`);
+    };
+
+    const showLoop = () => {
+      const { loop } = switcher;
+      const shown = loop ?? pending;
+      app.show(loopMark, Boolean(shown));
+      app.show(loopButtons.clear, Boolean(shown));
+      if (!shown || !view.duration_s) return;
+      loopMark.style.left = `${(100 * shown.start) / view.duration_s}%`;
+      loopMark.style.width = `${(100 * Math.max(0, shown.end - shown.start)) / view.duration_s}%`;
+    };
+
+    let pending = null; // a loop whose other end is still missing
+    const setLoop = (start, end) => {
+      pending = null;
+      switcher.setLoop({ start: Math.max(0, Math.min(start, end)), end: Math.min(view.duration_s, Math.max(start, end)) });
+    };
+    loopButtons.start.addEventListener("click", () => {
+      const start = switcher.position;
+      const end = switcher.loop?.end ?? view.duration_s;
+      if (end - start >= 0.1) setLoop(start, end);
+    });
+    loopButtons.end.addEventListener("click", () => {
+      const end = switcher.position;
+      const start = switcher.loop?.start ?? 0;
+      if (end - start >= 0.1) setLoop(start, end);
+    });
+    loopButtons.clear.addEventListener("click", () => switcher.setLoop(null));
+
+    // -- the timeline --------------------------------------------------------------------------------------------
+
+    const at = (event) => {
+      const box = timeline.getBoundingClientRect();
+      return (Math.min(Math.max(event.clientX - box.left, 0), box.width) / box.width) * view.duration_s;
+    };
+    timeline.addEventListener("pointerdown", (event) => {
+      if (event.button !== 0 || !view.duration_s) return;
+      timeline.setPointerCapture(event.pointerId);
+      const from = at(event);
+      const fromX = event.clientX;
+      const move = (moved) => {
+        if (Math.abs(moved.clientX - fromX) < 6) return;
+        const to = at(moved);
+        pending = { start: Math.min(from, to), end: Math.max(from, to) };
+        showLoop();
+      };
+      const up = (ended) => {
+        timeline.removeEventListener("pointermove", move);
+        if (pending && pending.end - pending.start >= 0.1 && ended.type === "pointerup") setLoop(pending.start, pending.end);
+        else if (ended.type === "pointerup") switcher.seek(from);
+        pending = null;
+        showLoop();
+      };
+      timeline.addEventListener("pointermove", move);
+      timeline.addEventListener("pointerup", up, { once: true });
+      timeline.addEventListener("pointercancel", up, { once: true });
+    });
+    timeline.addEventListener("keydown", (event) => {
+      const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowDown: -1, ArrowUp: 1, PageDown: -5, PageUp: 5 };
+      let target = null;
+      if (event.key in steps) target = switcher.position + steps[event.key];
+      else if (event.key === "Home") target = 0;
+      else if (event.key === "End") target = view.duration_s;
+      if (target === null) return;
+      event.preventDefault();
+      switcher.seek(target);
+    });
+
+    // Keys work wherever the focus is, except where they mean something already.
+    document.addEventListener("keydown", (event) => {
+      if (event.ctrlKey || event.metaKey || event.altKey || !view.tracks.length) return;
+      const target = event.target;
+      const typing = target.closest?.("textarea, select, [contenteditable], input:not([type=range])");
+      if (typing) return;
+      if (event.key >= "1" && event.key <= "9") {
+        const chosen = sounds()[Number(event.key) - 1];
+        if (chosen) {
+          event.preventDefault();
+          pick(chosen.id, false);
+        }
+      } else if (event.key === " " && !target.closest?.("button, a, summary, label, video, audio")) {
+        event.preventDefault();
+        switcher.toggle();
+      }
+    });
+
+    switcher.addEventListener("state", showActive);
+    switcher.addEventListener("loaded", showActive);
+    switcher.addEventListener("time", showTime);
+    window.addEventListener("resize", showTime);
+
+    // -- summary -------------------------------------------------------------------------------------------------
+
+    const interval = (row) => {
+      const kind = app.kindInfo(row.group) ? ` ms-kind-${row.group}` : "";
+      const whisker =
+        row.low === null
+          ? null
+          : h("span", { class: "ms-ci", style: `left:${row.low}%;width:${Math.max(0.5, row.high - row.low)}%` });
+      const words = row.low === null ? String(row.mean) : `${row.mean} (${row.low} – ${row.high})`;
+      return h(
+        "tr",
+        { class: kind.trim() },
+        h("th", { scope: "row" }, row.title),
+        h("td", { class: "ms-ci-cell", "aria-hidden": "true" }, h("span", { class: "ms-ci-line" }, whisker, h("span", { class: "ms-mean", style: `left:${row.mean}%` }))),
+        h("td", {}, words),
+        h("td", {}, t("summary_n", { n: row.count })),
+      );
+    };
+    const showSummary = (summaries) => {
+      const any = summaries && (summaries.clip.length || summaries.all.length);
+      app.show(summary, Boolean(any));
+      if (!any) return;
+      const described = JSON.stringify(summaries);
+      if (summary.dataset.shown === described) return;
+      summary.dataset.shown = described;
+      const method = summaries.all[0]?.method ?? "";
+      const table = (title, group) =>
+        group.length ? h("table", {}, h("caption", {}, title), h("tbody", {}, ...group.map(interval))) : null;
+      summary.replaceChildren(
+        h("h3", {}, t("summary_heading")),
+        ...[table(t("summary_clip"), summaries.clip), table(t("summary_all"), summaries.all)].filter(Boolean),
+        h("p", { class: "ms-note" }, t("summary_ci", { method })),
+      );
+    };
+
+    // -- showing -------------------------------------------------------------------------------------------------
+
+    return (next) => {
+      if (next.token !== view.token) {
+        switcher.close();
+        for (const row of rows.values()) row.element.remove();
+        rows.clear();
+        video.removeAttribute("src");
+        video.load();
+      }
+      const wasRevealed = view.revealed;
+      view = { tracks: [], ...next };
+      const any = view.tracks.length > 0;
+      app.show(empty, !any);
+      app.show(compare, any);
+      const alive = new Set(view.tracks.map((track) => track.id));
+      for (const [id, row] of rows) {
+        if (!alive.has(id)) {
+          row.element.remove();
+          rows.delete(id);
+        }
+      }
+      view.tracks.forEach((track) => {
+        if (!rows.has(track.id)) {
+          rows.set(track.id, trackRow(actions));
+          list.append(rows.get(track.id).element);
+        }
+        rows.get(track.id).show(track, view, switcher.active);
+      });
+      if (view.rated && rows.has(view.rated.track) && view.rated.at === sent) {
+        rows.get(view.rated.track).stored(view.rated.error);
+      }
+      const hasPicture = Boolean(view.picture);
+      app.show(stage, hasPicture);
+      if (hasPicture) {
+        const [width, height] = view.picture.size ?? [16, 9];
+        stage.style.setProperty("--ratio", String(width / height));
+        // A picture that shows already stays: every rendition has the same one.
+        if (view.picture.url && !video.getAttribute("src")) video.src = view.picture.url;
+        switcher.video = video;
+      } else switcher.video = null;
+      app.setText(question, any ? t(hasPicture ? "question" : "question_track") : "");
+      const failed = view.failed_hidden ? ` ${t("track_hidden_failed", { n: view.failed_hidden })}` : "";
+      const ready = view.tracks.some((track) => track.state === "ready");
+      if (!view.blind || !any || (!ready && !failed)) app.setText(note, "");
+      else app.setText(note, (view.revealed ? t("revealed") : t("left_to_rate", { n: view.to_rate })) + failed);
+      if (view.revealed && wasRevealed === false && view.blind) app.announce(t("revealed"));
+      app.setAttribute(zip, "href", view.zip_url || null);
+      app.show(zip, Boolean(view.zip_url));
+      app.show(take, ready);
+      showSummary(view.summaries);
+      cuts.replaceChildren(
+        ...(view.cuts_s ?? []).map((cut) => h("span", { style: `left:${(100 * cut) / view.duration_s}%` })),
+      );
+      switcher.setSounds(sounds().map(({ id, url }) => ({ id, url })), view.duration_s || 0).then(showActive);
+      showActive();
+      app.tracksShown(view);
+    };
+  });
+})();
