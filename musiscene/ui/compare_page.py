@@ -10,7 +10,7 @@ import gradio as gr
 from musiscene.pipeline import Pipeline
 from musiscene.ui import view
 from musiscene.ui.handlers import Handlers
-from musiscene.ui.parts import Part
+from musiscene.ui.parts import part
 from musiscene.ui.settings_panel import blind_switch, settings_panel
 from musiscene.ui.texts import ENGLISH as T
 
@@ -22,19 +22,19 @@ _SEND_PAGE_ALONE = "() => [window.musiscene.page()]"
 def build_page(pipeline: Pipeline, handlers: Handlers, script_url: str) -> None:
     """Lay the page out in the open `gr.Blocks` and connect it."""
     person = ""
-    Part("header", script_url=script_url)
-    source = Part("source", view.source_view(None), script_url=script_url)
+    part("header", script_url=script_url)
+    source = part("source", view.source_view(None), script_url=script_url)
     with gr.Row(elem_id="ms-actions"):
         both = gr.Button(T["both"], variant="primary", elem_id="ms-both", min_width=160)
         describe = gr.Button(T["describe"], elem_id="ms-describe", min_width=100)
         score = gr.Button(T["score"], elem_id="ms-score", min_width=100)
         stop = gr.Button(T["stop"], variant="stop", elem_id="ms-stop", min_width=80)
         blind = blind_switch()
-    progress = Part("progress", view.progress_view(None, person), script_url=script_url)
+    progress = part("progress", view.progress_view(None, person), script_url=script_url)
     settings = settings_panel(pipeline, blind)
-    captions = Part("captions", view.captions_view(None, person), script_url=script_url)
-    player = Part("player", view.player_view(None, person), script_url=script_url)
-    history = Part("history", script_url=script_url)
+    captions = part("captions", view.captions_view(None, person), script_url=script_url)
+    player = part("player", view.player_view(None, person), script_url=script_url)
+    history = part("history", script_url=script_url)
     page = gr.JSON(visible=False)
 
     parts = [source, progress, captions, player]

@@ -18,26 +18,21 @@ EVENTS: Mapping[str, Sequence[str]] = {
 """Part -> events that its script triggers."""
 
 
-class Part(gr.HTML):
+def part(name: str, value: Mapping[str, Any] | None = None, *, script_url: str) -> gr.HTML:
     """A part of the page whose element our script fills; its value is a view, a JSON document.
 
     The template says nothing of the value, so Gradio never redraws the element: the script changes what has changed,
-    and a field that is being typed in keeps its cursor.
+    and a field that is being typed in keeps its cursor. (A function, because Gradio writes a stub file beside the
+    source of every subclass of its components.)
     """
-
-    def __init__(self, name: str, value: Mapping[str, Any] | None = None, *, script_url: str) -> None:
-        events = ", ".join(f"'{event}'" for event in EVENTS[name])  # Gradio looks for the quoted names
-        super().__init__(
-            value=dict(value or {}),
-            html_template=f'<div class="ms-part" data-part="{name}"></div>',
-            js_on_load=f"const events = [{events}]; "
-            f"window.musiscene.mount('{name}', {{element, trigger, props, watch, events}});",
-            head=f'<script src="{script_url}"></script>',
-            apply_default_css=False,
-            elem_id=f"ms-{name}",
-            elem_classes=["ms-host"],
-        )
-
-    def get_block_name(self) -> str:
-        """Gradio's own name for the kind of component that draws this one."""
-        return "html"
+    events = ", ".join(f"'{event}'" for event in EVENTS[name])  # Gradio looks for the quoted names
+    return gr.HTML(
+        value=dict(value or {}),
+        html_template=f'<div class="ms-part" data-part="{name}"></div>',
+        js_on_load=f"const events = [{events}]; "
+        f"window.musiscene.mount('{name}', {{element, trigger, props, watch, events}});",
+        head=f'<script src="{script_url}"></script>',
+        apply_default_css=False,
+        elem_id=f"ms-{name}",
+        elem_classes=["ms-host"],
+    )
