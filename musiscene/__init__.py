@@ -20,27 +20,27 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Caption": "types",
-    "CaptionKind": "types",
-    "CaptionSet": "types",
-    "Clip": "types",
-    "Comparison": "api",
-    "Description": "api",
-    "Limits": "types",
-    "MusisceneError": "errors",
-    "Pipeline": "pipeline",
-    "Rendition": "types",
-    "Score": "api",
-    "ScoreOptions": "pipeline",
-    "Settings": "settings",
-    "caption": "api",
-    "compare": "api",
-    "doctor": "api",
-    "probe": "api",
-    "score": "api",
-    "serve": "api",
+    "Caption": "types.Caption",
+    "CaptionKind": "types.CaptionKind",
+    "CaptionSet": "types.CaptionSet",
+    "Clip": "types.Clip",
+    "Comparison": "api.Comparison",
+    "Description": "api.Description",
+    "Limits": "types.Limits",
+    "MusisceneError": "errors.MusisceneError",
+    "Pipeline": "pipeline.Pipeline",
+    "Rendition": "types.Rendition",
+    "Score": "api.Score",
+    "ScoreOptions": "pipeline.ScoreOptions",
+    "Settings": "settings.Settings",
+    "caption": "api.caption",
+    "compare": "api.compare",
+    "doctor": "api.doctor",
+    "probe": "api.probe",
+    "score": "api.score",
+    "serve": "ui.launch_app",
 }
-"""Public name -> the module that it lives in."""
+"""Public name -> where it lives."""
 
 __all__ = [  # noqa: RUF022 - the verbs first, in the order of the work; then the values
     "probe",
@@ -66,17 +66,19 @@ __all__ = [  # noqa: RUF022 - the verbs first, in the order of the work; then th
 ]
 
 if TYPE_CHECKING:
-    from musiscene.api import Comparison, Description, Score, caption, compare, doctor, probe, score, serve
+    from musiscene.api import Comparison, Description, Score, caption, compare, doctor, probe, score
     from musiscene.errors import MusisceneError
     from musiscene.pipeline import Pipeline, ScoreOptions
     from musiscene.settings import Settings
     from musiscene.types import Caption, CaptionKind, CaptionSet, Clip, Limits, Rendition
+    from musiscene.ui import launch_app as serve
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'musiscene' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"musiscene.{_HOMES[name]}"), name)
+    module, attribute = _HOMES[name].split(".")
+    return getattr(importlib.import_module(f"musiscene.{module}"), attribute)
 
 
 def __dir__() -> list[str]:

@@ -1,4 +1,4 @@
-"""The verbs as plain functions: probe, caption, score, compare, doctor, serve. They block and return values.
+"""The verbs as plain functions: probe, caption, score, compare, doctor. They block and return values.
 
 Whoever wants results as they are ready uses `musiscene.pipeline` and its events.
 """
@@ -315,13 +315,6 @@ def score(
 def doctor(*, settings: Settings | None = None) -> Report:
     """What this machine can run, and what to do about what is missing."""
     return examine(settings or Settings.from_env())
-
-
-def serve(*, settings: Settings | None = None) -> None:
-    """Start the page and serve it until interrupted."""
-    from musiscene.ui import launch_app  # gradio takes a second to import, and only the page needs it
-
-    launch_app(settings or Settings.from_env())
 
 
 def write_manifest(document: Mapping[str, Any], folder: Path) -> Path:

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from musiscene import __version__
+from musiscene import __version__, weights_cli
 from musiscene.errors import MusisceneError, RequestError, explain
 
 if TYPE_CHECKING:
@@ -94,6 +94,10 @@ def _parser() -> argparse.ArgumentParser:
     added = verb("doctor", _doctor, "Say what this machine can run, and what to do about what is missing.",
                  "examining this machine")  # fmt: skip
     _json(added)
+
+    added = verb("weights", _doctor, "List, fetch, check and convert the weights of the neural backends.",
+                 "handling weights")  # fmt: skip
+    weights_cli.add_arguments(added)
 
     added = verb("serve", _serve, "Start the page.", "serving the page")
     added.add_argument("--host", help="address to listen on (default 127.0.0.1)")
@@ -208,11 +212,11 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
-    from musiscene import api
     from musiscene.settings import Settings
+    from musiscene.ui import launch_app
 
     given = {name: getattr(arguments, name) for name in ("host", "port", "profile") if getattr(arguments, name)}
-    api.serve(settings=replace(Settings.from_env(), **given))
+    launch_app(replace(Settings.from_env(), **given))
     return 0
 
 

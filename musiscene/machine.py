@@ -174,7 +174,7 @@ def _profile(name: str) -> Check:
 def _backend(spec: BackendSpec, stage: str) -> Check:
     what = ", ".join(kind.value for kind in sorted(spec.produces)) or "soundtracks"
     reason = spec.why_unavailable()
-    memory = f"; {spec.vram_gb:g} GB on a GPU" if spec.vram_gb else ""
+    memory = f" It takes {spec.vram_gb:g} GB on a GPU." if spec.vram_gb else ""
     return Check(f"Backend {spec.name} ({what})", None if reason else True, f"{spec.summary}{memory}", reason or "")
 
 

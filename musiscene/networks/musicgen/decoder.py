@@ -7,6 +7,7 @@ needs, get nothing from cross-attention (their text is zero and the projections 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,7 +74,9 @@ class MusicgenDecoder:
         self.pad: int = config.pad_token_id
         self.heads: int = config.num_attention_heads
         self.width: int = config.hidden_size
-        self.activation = {"gelu": F.gelu, "relu": F.relu, "silu": F.silu}[config.activation_function]
+        self.activation: Callable[[Tensor], Tensor] = {"gelu": F.gelu, "relu": F.relu, "silu": F.silu}[
+            config.activation_function
+        ]
         decoder = model.model.decoder
         self.dtype = dtype or decoder.layer_norm.weight.dtype
         self.device: torch.device = decoder.layer_norm.weight.device

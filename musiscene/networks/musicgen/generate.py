@@ -127,7 +127,7 @@ class _CapturedSteps(_EagerSteps):
         return logits
 
     def _captured(self, reach: int) -> tuple[torch.cuda.CUDAGraph, Tensor]:
-        side = torch.cuda.Stream()
+        side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):  # libraries set themselves up on first use, which must not be captured
             self._fixed(reach)
