@@ -219,7 +219,7 @@ class MuLlamaCaptioner:
 
     def _caption(self, kind: CaptionKind, rows: Sequence[Row], heard: Heard, seed: int, seconds: float) -> Caption:
         main = rows[0]
-        text = guards.cleaned(main.text, main.question) if main.trouble else " ".join(main.text.split())
+        text = guards.cleaned(main.text, main.question) if main.trouble else guards.printable(main.text)
         text = guards.finished(text) if main.truncated else text
         if not any(letter.isalnum() for letter in text):
             raise BackendError(
@@ -228,7 +228,7 @@ class MuLlamaCaptioner:
             )
         evidence: dict[str, object] = {
             "answers": [
-                {"question": row.question.strip(), "answer": " ".join(row.text.split())}
+                {"question": row.question.strip(), "answer": guards.printable(row.text)}
                 for row in rows[1:]
                 if not row.trouble
             ],

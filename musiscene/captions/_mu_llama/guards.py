@@ -61,7 +61,7 @@ def cleaned(text: str, question: str) -> str:
     """The usable part of an answer: without prompt marks, an echoed question, and repeated sentences; may be empty."""
     for mark in _PROMPT_MARKS:
         text = text.split(mark, 1)[0]
-    text = " ".join(text.split())
+    text = printable(text)
     if _echoes(text, question):
         text = text[_end_of(question, text) :].lstrip(" ?.:,;")
     kept: list[str] = []
@@ -73,6 +73,11 @@ def cleaned(text: str, question: str) -> str:
         seen.add(plain)
     text = "".join(kept).strip()
     return _without_tail(text) if repeats(text) else text
+
+
+def printable(text: str) -> str:
+    """Single spaces, and no control or replacement characters, which broken bytes of an answer leave."""
+    return " ".join("".join(c if c.isprintable() and c != "\ufffd" else " " for c in text).split())
 
 
 def finished(text: str) -> str:

@@ -16,6 +16,8 @@ from tokenizers.models import BPE
 from musiscene.errors import BackendUnavailableError
 
 BOS = 1
+_SPECIAL = frozenset({0, 1, 2})
+"""Unknown, beginning and end of sequence: they have no text."""
 UNKNOWN = "<unk>"
 
 # The "Input" field holds the text of a Python builtin by a mistake in the original's code. The weights were trained
@@ -26,7 +28,7 @@ TEMPLATE = (
     "### Instruction:\n{question}\n\n### Input:\n<built-in function input>\n\n### Response:"
 )
 
-_NORMAL, _UNKNOWN, _CONTROL = 1, 2, 3
+_NORMAL = 1
 _SPACE = "▁"
 
 
@@ -34,6 +36,7 @@ class LlamaTokenizer:
     """Text to token ids and back."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
+        tokenizer.encode_special_tokens = True  # "</s>" in a person's question is text, as for SentencePiece
         self._tokenizer = tokenizer
 
     @property
@@ -51,7 +54,7 @@ class LlamaTokenizer:
 
     def decode(self, tokens: Iterable[int]) -> str:
         """The text of an answer."""
-        return str(self._tokenizer.decode(list(tokens), skip_special_tokens=True))
+        return str(self._tokenizer.decode([token for token in tokens if token not in _SPECIAL]))
 
 
 class TextStream:
@@ -111,7 +114,6 @@ def from_sentencepiece(path: Path) -> Tokenizer:
     tokenizer.decoder = decoders.Sequence(
         [decoders.Replace(_SPACE, " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
     )
-    tokenizer.add_special_tokens([text for text, _, kind in pieces if kind in (_UNKNOWN, _CONTROL)])
     return tokenizer
 
 
