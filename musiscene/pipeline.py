@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from musiscene import media, mux
+from musiscene.captions._language.source import Connection, ModelSource
 from musiscene.errors import MissingStreamError, RequestError, Stopped, explain
 from musiscene.profiles import choose
 from musiscene.registry import BackendSpec, Pool, find_captioner, find_generator
@@ -58,6 +59,14 @@ class StageProgress:
 
 
 @dataclass(frozen=True, slots=True)
+class CaptionPart:
+    """The text of a caption as far as it is written; each replaces the one before."""
+
+    kind: CaptionKind
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class CaptionReady:
     """A caption is finished."""
 
@@ -88,7 +97,7 @@ class RenditionFailed:
     reason: str
 
 
-Event: TypeAlias = StageProgress | CaptionReady | KindUnavailable | RenditionReady | RenditionFailed
+Event: TypeAlias = StageProgress | CaptionPart | CaptionReady | KindUnavailable | RenditionReady | RenditionFailed
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +170,30 @@ class ScoreOptions:
             raise RequestError(f"A seed is a whole number from 0 to {2**31 - 1}, not {self.seed}.")
 
 
+def backend_options(settings: Settings) -> dict[str, dict[str, Any]]:
+    """What each backend's `load` is given, by its name.
+
+    Raises:
+        ConfigError: The settings of the language model cannot be used.
+    """
+    language = ModelSource(  # one for all that use it: its weights are in memory once
+        Connection(
+            provider=settings.llm_provider,
+            model=settings.llm_model,
+            url=settings.llm_url,
+            api_key=settings.llm_api_key,
+            timeout_s=settings.llm_timeout_s,
+            weights_dir=settings.data_dir / "weights",
+        )
+    )
+    return {
+        "sketch": {"soundfont": settings.soundfont} if settings.soundfont else {},
+        "musicgen": {"model": settings.musicgen, "weights_dir": settings.data_dir / "weights"},
+        "llm": {"source": language},
+        "llm-picture": {"source": language},
+    }
+
+
 DEFAULT_TRACK_SCORE_S = 30.0
 """Length of the music for a track alone, where no picture says how long it should be."""
 
@@ -170,8 +203,7 @@ class Pipeline:
 
     def __init__(self, settings: Settings | None = None, pool: Pool | None = None) -> None:
         self.settings = settings or Settings()
-        soundfont = {"soundfont": self.settings.soundfont} if self.settings.soundfont else {}
-        self.pool = pool or Pool(options={"sketch": soundfont})
+        self.pool = pool or Pool(options=backend_options(self.settings))
         self.profile = choose(self.settings.profile)
 
     def probe(self, path: Path) -> Clip:
@@ -192,6 +224,7 @@ class Pipeline:
         captioners: Mapping[CaptionKind, str] | None = None,
         known: CaptionSet | None = None,
         seed: int = 0,
+        prompts: Mapping[CaptionKind, str] | None = None,
         stop: threading.Event | None = None,
     ) -> Iterator[Event]:
         """Write captions; yield each as soon as it is ready.
@@ -202,6 +235,7 @@ class Pipeline:
             captioners: Kind -> backend name, where it differs from the profile.
             known: Captions that exist (edited by a person, say); they are used, not made again.
             seed: The same sources and seed give the same captions.
+            prompts: Kind -> what a language model is to be asked, where it differs from the default.
             stop: Set it to end the work; so does closing the generator.
 
         Raises:
@@ -233,7 +267,7 @@ class Pipeline:
                 ready = [kind for kind, spec in waiting.items() if spec.needs <= captions.keys()]
                 for group in _by_spec({kind: waiting.pop(kind) for kind in ready}):
                     spec, group_kinds = group
-                    request = CaptionRequest(group_kinds, sources.picture, sources.sound, captions, seed)
+                    request = CaptionRequest(group_kinds, sources.picture, sources.sound, captions, seed, prompts or {})
                     workers.start(self._describe_group, spec, request)
                 event = workers.next_event()
                 if isinstance(event, CaptionReady):
@@ -522,7 +556,10 @@ class _Workers:
             left = spent * (1 - fraction) / fraction if fraction > 0.05 and spent > 0.5 else None
             self.put(StageProgress(stage, kinds, fraction, note, left))
 
-        return Job(report=report, stop=_EitherEvent(self._stop, self._left))
+        def partial(kind: CaptionKind, text: str) -> None:
+            self.put(CaptionPart(kind, text))
+
+        return Job(report=report, stop=_EitherEvent(self._stop, self._left), partial=partial)
 
 
 class _EitherEvent(threading.Event):

@@ -60,6 +60,17 @@ def _musicgen(size: str, gb: float) -> Weights:
     )
 
 
+def _smolvlm2(size: str, repo: str, gb: float) -> Weights:
+    return Weights(
+        name=f"smolvlm2-{size}",
+        summary=f"SmolVLM2 {size.upper()}: video captions from a small vision-language model.",
+        license="Apache-2.0",
+        repo_id=f"HuggingFaceTB/{repo}",
+        files=(*_CONFIGS, *_TOKENIZER, "added_tokens.json", *_SAFETENSORS),
+        size_gb=gb,
+    )
+
+
 def _swinbert(name: str) -> Weights:
     return Weights(
         name=f"swinbert-{name}",
@@ -136,6 +147,8 @@ _ENTRIES = (
         files=(*_CONFIGS, *_TOKENIZER, *_SAFETENSORS),
         size_gb=0.7,
     ),
+    _smolvlm2("500m", "SmolVLM2-500M-Video-Instruct", 2.0),
+    _smolvlm2("2.2b", "SmolVLM2-2.2B-Instruct", 9.0),
     Weights(
         name="mixtral-8x7b-instruct",
         summary="Mixtral 8x7B Instruct v0.1: the paper's fusion captions and scene targets.",
@@ -143,6 +156,24 @@ _ENTRIES = (
         repo_id="mistralai/Mixtral-8x7B-Instruct-v0.1",
         files=("config.json", "generation_config.json", *_TOKENIZER, "model*.safetensors", "*.index.json"),
         size_gb=93.4,
+    ),
+    Weights(
+        name="qwen3-4b-instruct",
+        summary="Qwen3 4B Instruct 2507: fusion captions and scenes on a laptop.",
+        license="Apache-2.0",
+        repo_id="Qwen/Qwen3-4B-Instruct-2507",
+        revision="cdbee75f17c01a7cc42f958dc650907174af0554",
+        files=("config.json", "generation_config.json", *_TOKENIZER, *_SAFETENSORS),
+        size_gb=8.1,
+    ),
+    Weights(
+        name="qwen3-1.7b",
+        summary="Qwen3 1.7B: the same in half the memory, less well.",
+        license="Apache-2.0",
+        repo_id="Qwen/Qwen3-1.7B",
+        revision="70d244cc86ccca08cf5af4e1e306ecf908b1ad5e",
+        files=("config.json", "generation_config.json", *_TOKENIZER, *_SAFETENSORS),
+        size_gb=4.1,
     ),
     _musicgen("small", 2.4),
     _musicgen("medium", 8.1),

@@ -36,6 +36,18 @@ class Settings:
     profile: str = "auto"
     soundfont: Path | None = None
     """Another SoundFont (.sf2) for the arranger."""
+    musicgen: str = ""
+    """MusicGen's weights: a name in `musiscene weights list`, or a folder; musicgen-small when empty."""
+    llm_provider: str = ""
+    """Where the language model is: local, hf or openai; empty for openai when there is an address, else local."""
+    llm_model: str = ""
+    """Id of the language model, or a folder with its weights; a good small one when empty."""
+    llm_url: str = ""
+    """Base address of a server that speaks the OpenAI chat protocol."""
+    llm_api_key: str = field(default="", repr=False)
+    """Secret. What that server wants to be shown."""
+    llm_timeout_s: float = 60.0
+    """Longest silence of that server."""
     host: str = "127.0.0.1"
     port: int = 7860
     keep_files_s: float = 24 * 3600.0

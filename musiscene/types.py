@@ -190,10 +190,16 @@ class Job:
     """What a stage is given to say how far it is and to notice that it was stopped.
 
     One job belongs to one person's request. `stop` may be set from any thread.
+
+    Attributes:
+        report: Told the fraction that is done, and a note.
+        stop: Set to end the work.
+        partial: Told the text of a caption as far as it is written; a later one replaces an earlier one.
     """
 
     report: Callable[[float, str], None] = lambda fraction, note: None
     stop: threading.Event = field(default_factory=threading.Event)
+    partial: Callable[[CaptionKind, str], None] = lambda kind, text: None
 
     def progress(self, fraction: float, note: str = "") -> None:
         """Report that `fraction` (0 to 1) of this stage is done, and stop here if asked to.
@@ -220,6 +226,7 @@ class CaptionRequest:
         music: The clip whose sound is described (a reference track, else the video itself); None without sound.
         captions: What exists already; holds everything that the backend's spec `needs`.
         seed: The same request with the same seed gives the same text.
+        prompts: Kind -> what a language model is to be asked, where a person chose or changed it.
     """
 
     kinds: frozenset[CaptionKind]
@@ -227,6 +234,7 @@ class CaptionRequest:
     music: Clip | None = None
     captions: CaptionSet = field(default_factory=CaptionSet)
     seed: int = 0
+    prompts: Mapping[CaptionKind, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
