@@ -4,46 +4,16 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import (
-    EncodecConfig,
-    MusicgenConfig,
-    MusicgenDecoderConfig,
-    MusicgenForConditionalGeneration,
-    T5Config,
-)
 
 from musiscene.errors import RequestError
+from musiscene.networks.musicgen.codec import CHUNK_FRAMES, decode
 from musiscene.networks.musicgen.decoder import MusicgenDecoder
 from musiscene.networks.musicgen.delay import DelayPattern
 from musiscene.networks.musicgen.generate import _EagerSteps, generate_codes
+from musiscene.networks.musicgen.random_model import random_musicgen
 from musiscene.networks.musicgen.sampling import Sampling, draw, gumbel
 
 GREEDY = Sampling(temperature=0)
-
-
-def tiny(channels: int = 1, text_width: int = 24, seed: int = 0) -> Any:
-    """A random MusicGen of the published structure; a projection is there when the widths differ."""
-    torch.manual_seed(seed)
-    codebooks = 4 * channels
-    config = MusicgenConfig(
-        text_encoder=T5Config(vocab_size=99, d_model=text_width, d_ff=32, d_kv=8, num_layers=2, num_heads=3).to_dict(),
-        audio_encoder=EncodecConfig(
-            num_filters=4, hidden_size=16, codebook_dim=16, codebook_size=64, upsampling_ratios=[5, 4, 4, 4],
-            sampling_rate=16000, target_bandwidths=[1.5],
-        ).to_dict(),
-        decoder=MusicgenDecoderConfig(
-            vocab_size=64, hidden_size=32, ffn_dim=48, num_hidden_layers=3, num_attention_heads=4,
-            num_codebooks=codebooks, audio_channels=channels, pad_token_id=64, bos_token_id=64,
-        ).to_dict(),
-    )  # fmt: skip
-    model = MusicgenForConditionalGeneration(config).eval()
-    with torch.no_grad():  # random initial weights are so small that every logit is almost equal
-        for name, weight in model.decoder.named_parameters():
-            if weight.ndim == 2:
-                weight.mul_(8.0 if "lm_heads" in name or "embed" in name else 5.0)
-    model.generation_config.pad_token_id = model.generation_config.decoder_start_token_id = 64
-    model.generation_config.bos_token_id = 64
-    return model
 
 
 def texts(rows: int, seed: int = 1) -> dict[str, torch.Tensor]:
@@ -89,7 +59,7 @@ def test_parity_greedy_codes_are_those_of_transformers(
     rows: int, guidance: float, channels: int, text_width: int
 ) -> None:
     """Batches, prompts of unequal length, with and without guidance, mono and stereo, with and without projection."""
-    model, inputs, frames = tiny(channels, text_width), texts(rows), 24
+    model, inputs, frames = random_musicgen(channels=channels, text_width=text_width), texts(rows), 24
     expected = theirs(model, inputs, frames, guidance)
     got = generate_codes(
         MusicgenDecoder(model.decoder),
@@ -106,7 +76,7 @@ def test_parity_greedy_codes_are_those_of_transformers(
 
 def test_a_row_does_not_depend_on_what_else_is_in_the_batch() -> None:
     """The same text and seed: the same codes alone, among others, and at another place."""
-    model, inputs = tiny(), texts(4)
+    model, inputs = random_musicgen(), texts(4)
     decoder, states, mask = MusicgenDecoder(model.decoder), encoded(model, inputs), inputs["attention_mask"]
     together = generate_codes(decoder, states, mask, 30, seeds=[7, 8, 9, 10])
     words = int(mask[2].sum())
@@ -122,7 +92,7 @@ def test_a_row_does_not_depend_on_what_else_is_in_the_batch() -> None:
 @pytest.mark.parametrize("known", [1, 2, 11])
 def test_a_continuation_keeps_what_it_continues_and_goes_on_as_if_never_interrupted(channels: int, known: int) -> None:
     """Codes of the prompt come back as they were, and greedy codes after it are those of the unbroken run."""
-    model, inputs = tiny(channels), texts(2)
+    model, inputs = random_musicgen(channels=channels), texts(2)
     decoder, states, mask = MusicgenDecoder(model.decoder), encoded(model, inputs), inputs["attention_mask"]
     whole = generate_codes(decoder, states, mask, 26, seeds=[1, 2], sampling=GREEDY)
     again = generate_codes(decoder, states, mask, 26, seeds=[1, 2], sampling=GREEDY, prompt=whole[..., :known])
@@ -132,7 +102,7 @@ def test_a_continuation_keeps_what_it_continues_and_goes_on_as_if_never_interrup
 
 def test_the_captured_shape_gives_the_eager_result() -> None:
     """The step that a graph would capture looks at a fixed reach with a mask; its logits are the same."""
-    model, inputs = tiny(), texts(2)
+    model, inputs = random_musicgen(), texts(2)
     decoder, states, mask = MusicgenDecoder(model.decoder), encoded(model, inputs), inputs["attention_mask"]
     vectors = decoder.positions(16)
     tokens = torch.randint(0, 64, (4, 4, 16))
@@ -148,7 +118,7 @@ def test_the_captured_shape_gives_the_eager_result() -> None:
 
 def test_the_step_has_no_branch_that_depends_on_data() -> None:
     """`torch.export` takes it whole, which it refuses for code that reads values back."""
-    model, inputs = tiny(), texts(2)
+    model, inputs = random_musicgen(), texts(2)
     decoder = MusicgenDecoder(model.decoder)
     memory = decoder.memory(encoded(model, inputs), inputs["attention_mask"], 16, guidance=True)
     vectors = decoder.positions(16)
@@ -210,7 +180,7 @@ def test_delay_pattern_and_back() -> None:
 
 def test_progress_counts_to_the_end_and_can_stop() -> None:
     """What it raises ends the loop within one step."""
-    model, inputs = tiny(), texts(1)
+    model, inputs = random_musicgen(), texts(1)
     decoder, states = MusicgenDecoder(model.decoder), encoded(model, inputs)
     seen: list[tuple[int, int]] = []
     generate_codes(decoder, states, inputs["attention_mask"], 5, seeds=[0], progress=lambda *p: seen.append(p))
@@ -230,3 +200,15 @@ def test_sampling_out_of_range_is_refused(wrong: dict[str, float]) -> None:
     """In words."""
     with pytest.raises(RequestError):
         Sampling(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("frames", [1, CHUNK_FRAMES, 2 * CHUNK_FRAMES + 7])
+def test_decoding_in_chunks_is_decoding_at_once(frames: int, channels: int) -> None:
+    """Whatever the number of chunks, no sample differs from transformers' own decoding."""
+    codec = random_musicgen(channels=channels).audio_encoder
+    codes = torch.randint(0, 64, (1, 4 * channels, frames))
+    with torch.inference_mode():
+        whole = torch.cat([codec.decode(codes[None, :, c::channels], [None]).audio_values for c in range(channels)], 1)
+
+    torch.testing.assert_close(decode(codec, codes, channels), whole, rtol=1e-4, atol=1e-5)

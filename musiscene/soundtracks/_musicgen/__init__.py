@@ -1,0 +1,1 @@
+"""What the `musicgen` backend is made of; imported when it is loaded."""
