@@ -278,6 +278,10 @@ def _look_into(name: str, path: Path, folder: Path | str | None) -> list[str]:
             from musiscene.networks.mu_llama.convert import open_converted
 
             open_converted(path)
+        elif name.startswith("swinbert-"):
+            from musiscene.networks import swinbert
+
+            swinbert.load(path)
         elif name.startswith("mert-"):
             from musiscene.networks.mert import load_mert
 
