@@ -74,9 +74,8 @@ class MusicgenDecoder:
         self.pad: int = config.pad_token_id
         self.heads: int = config.num_attention_heads
         self.width: int = config.hidden_size
-        self.activation: Callable[[Tensor], Tensor] = {"gelu": F.gelu, "relu": F.relu, "silu": F.silu}[
-            config.activation_function
-        ]
+        activations: dict[str, Any] = {"gelu": F.gelu, "relu": F.relu, "silu": F.silu}
+        self.activation: Callable[[Tensor], Tensor] = activations[config.activation_function]
         decoder = model.model.decoder
         self.dtype = dtype or decoder.layer_norm.weight.dtype
         self.device: torch.device = decoder.layer_norm.weight.device
