@@ -22,7 +22,6 @@ from musiscene.media.container import DECODE_ERRORS, discard_others, opened, pre
 from musiscene.media.encoding import AUDIO_BIT_RATE, AUDIO_RATE, add_h264, encode_aac, encode_h264, even_size
 from musiscene.media.files import atomic_path
 from musiscene.media.mixing import MAX_TRUE_PEAK_DBTP, blend, duck, limited
-from musiscene.media.orientation import display_matrix
 from musiscene.media.waveforms import fit_duration
 from musiscene.types import Clip, Job, Waveform
 
@@ -184,10 +183,8 @@ def _write_encoded(clip: Clip, sound: list[Packet[Any]], path: Path, job: Job) -
         first = next(frames, None)
         if first is None:
             raise UnreadableMediaError(f"No picture of {clip.path.name} could be decoded.")
-        video = add_h264(container, stream, even_size(clip.width or first[0].width, clip.height or first[0].height))
-        matrix = display_matrix(first[0])
-        if matrix is not None:
-            video.set_display_matrix([int(value) for value in matrix])
+        size = even_size(clip.width or first[0].width, clip.height or first[0].height)
+        video = add_h264(container, stream, first[0], size)
 
         def again() -> Iterator[tuple[VideoFrame, float]]:
             yield first

@@ -7,17 +7,23 @@ from functools import cache
 import numpy as np
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
+from PIL import Image
+from PIL.ImageFilter import Color3DLUT
 
 _PQ, _HLG = 16, 18
 """Transfer characteristics of ITU-T H.273, table 3: SMPTE ST 2084 and ARIB STD-B67."""
 _UNSPECIFIED, _BT2020_PRIMARIES = 2, 9
+_BT709 = 1
 _SWSCALE_MATRIX = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
 """Matrix coefficients of H.273, table 4 -> swscale's own numbers (SWS_CS_*)."""
 _HD_LINES = 720
 
 _REFERENCE_WHITE_NITS = 203.0
 """Where HDR puts the white of a page (ITU-R BT.2408, table 1)."""
-_MASTER_PEAK_NITS = 1000.0
+_PEAK = 1000.0 / _REFERENCE_WHITE_NITS
+"""Where most masters end, in units of reference white."""
+_KNEE = 0.5
+_LUT_SIDE = 49
 _BT2020_TO_BT709 = np.array(
     [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]], np.float32
 )
@@ -79,26 +85,39 @@ def _matrix(frame: VideoFrame) -> int:
 
 
 def _tone_mapped(frame: VideoFrame, width: int, height: int) -> NDArray[np.uint8]:
-    """HDR to sRGB: linear light, reference white to 1, BT.709 primaries, highlights rolled off on luminance.
-
-    The curve is extended Reinhard (Reinhard et al. 2002, equation 4) with the master's peak as its white point.
-    """
     coded = np.asarray(_converted(frame, width, height, "rgb48le"), np.uint16)
-    curve = _pq_curve() if int(frame.color_trc) == _PQ else _hlg_curve()
-    linear = curve[coded]
-    if int(frame.color_trc) == _HLG:  # the display's own system gamma of 1.2 (BT.2100, table 5)
+    return np.asarray(_to_srgb(coded, int(frame.color_trc), int(frame.color_primaries)) * 255.0 + 0.5, np.uint8)
+
+
+def _to_srgb(coded: NDArray[np.uint16], transfer: int, primaries: int) -> NDArray[np.float32]:
+    """HDR code values `(…, 3)` to sRGB, 0 to 1: linear light, BT.709 primaries, highlights rolled off on luminance.
+
+    Up to half of reference white nothing changes; from there to the master's peak extended Reinhard (Reinhard et al.
+    2002, equation 4) bends the rest into what is left, and white lands near 80 % of linear light.
+    """
+    linear = (_pq_curve() if transfer == _PQ else _hlg_curve())[coded]
+    if transfer == _HLG:  # the display's own system gamma of 1.2 (BT.2100, table 5)
         luma = np.maximum(linear @ _BT709_LUMA, 1e-6)[..., None]
-        linear = linear * luma**0.2 * np.float32(_MASTER_PEAK_NITS / _REFERENCE_WHITE_NITS)
-    if int(frame.color_primaries) in (_BT2020_PRIMARIES, _UNSPECIFIED):
+        linear = linear * luma**0.2 * np.float32(_PEAK)
+    if primaries in (_BT2020_PRIMARIES, _UNSPECIFIED):
         linear = linear @ _BT2020_TO_BT709.T
     linear = np.maximum(linear, 0.0)
-    white = np.float32(_MASTER_PEAK_NITS / _REFERENCE_WHITE_NITS)
     luminance = np.maximum(linear @ _BT709_LUMA, 1e-6)[..., None]
-    linear = linear * (1.0 + luminance / white**2) / (1.0 + luminance)
-    # Reinhard darkens mid-tones too; a page's white (1.0) should stay near white, so lift it back.
-    linear = np.clip(linear * np.float32(1.6), 0.0, 1.0)
+    above = np.maximum(luminance - _KNEE, 0.0) / (1 - _KNEE)
+    peak = (_PEAK - _KNEE) / (1 - _KNEE)
+    bent = np.minimum(luminance, _KNEE) + (1 - _KNEE) * above * (1 + above / peak**2) / (1 + above)
+    linear = np.clip(linear * (bent / luminance), 0.0, 1.0)
     srgb = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return np.asarray(srgb * 255.0 + 0.5, np.uint8)
+    return np.asarray(srgb, np.float32)
+
+
+@cache
+def _lookup_table(transfer: int, primaries: int) -> Color3DLUT:
+    """`_to_srgb` on a coarse grid, for whole films: interpolation is thirty times faster than the formulas."""
+    axis = np.linspace(0, 65535, _LUT_SIDE).round().astype(np.uint16)
+    blue, green, red = np.meshgrid(axis, axis, axis, indexing="ij")
+    table = _to_srgb(np.stack([red, green, blue], axis=-1), transfer, primaries)
+    return Color3DLUT(_LUT_SIDE, table.reshape(-1, 3).ravel().tolist())
 
 
 @cache
@@ -119,25 +138,31 @@ def _hlg_curve() -> NDArray[np.float32]:
     return np.asarray(np.where(code <= 0.5, code**2 / 3.0, (np.exp((code - c) / a) + b) / 12.0), np.float32)
 
 
+def encoded_matrix(frame: VideoFrame) -> int:
+    """Matrix coefficients (H.273, table 4) of what `encodable` makes of `frame`: its own, or BT.709."""
+    if is_hdr(frame) or _has_alpha(frame) or _is_rgb(frame):
+        return _BT709
+    return {1: _BT709, 4: 4, 5: 6, 7: 7}.get(_matrix(frame), _BT709)
+
+
 def encodable(frame: VideoFrame, width: int, height: int) -> VideoFrame:
-    """`frame` as 8-bit 4:2:0 BT.709 of that size, tone-mapped and on white where needed, for an encoder."""
-    if is_hdr(frame) or _has_alpha(frame):
+    """`frame` as 8-bit 4:2:0 of that size for an encoder, tone-mapped and on white where needed; itself if it is."""
+    source, matrix = frame, _matrix(frame)
+    if is_hdr(frame):
+        coded = Image.fromarray(np.asarray(_converted(frame, width, height, "rgb24"), np.uint8))
+        mapped = coded.filter(_lookup_table(int(frame.color_trc), int(frame.color_primaries)))
+        source = VideoFrame.from_ndarray(np.asarray(mapped), format="rgb24")
+    elif _has_alpha(frame):
         source = VideoFrame.from_ndarray(to_rgb(frame, width, height), format="rgb24")
-        matrix = None
-    else:
-        source = frame
-        matrix = None if _is_rgb(frame) else _matrix(frame)
-    picture = source.reformat(
+    elif frame.format.name == "yuv420p" and (frame.width, frame.height) == (width, height) and matrix != 9:
+        frame.pict_type = 0  # the encoder decides which pictures stand alone
+        return frame
+    return source.reformat(
         width,
         height,
         format="yuv420p",
-        src_colorspace=matrix,
-        dst_colorspace=1,
+        src_colorspace=None if _is_rgb(source) else matrix,
+        dst_colorspace=_SWSCALE_MATRIX[encoded_matrix(frame)],
         dst_color_range="MPEG",
         interpolation="BICUBIC",
     )
-    picture.colorspace = 1
-    picture.color_range = 1
-    picture.color_primaries = 1
-    picture.color_trc = 1
-    return picture

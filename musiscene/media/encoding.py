@@ -15,9 +15,10 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from musiscene.media.color import encodable
+from musiscene.media.color import encodable, encoded_matrix
 from musiscene.media.levelling import limit_true_peak
 from musiscene.media.loudness import true_peak
+from musiscene.media.orientation import display_matrix
 from musiscene.types import Job, Waveform
 
 AUDIO_RATE = 48_000
@@ -96,8 +97,8 @@ def _decoded_peak(packets: list[Packet[Any]], extradata: bytes, job: Job) -> flo
     return peak
 
 
-def add_h264(container: OutputContainer, source: VideoStream, size: tuple[int, int]) -> VideoStream:
-    """A video stream in `container` for `encode_h264`, with `source`'s rate and pixel shape."""
+def add_h264(container: OutputContainer, source: VideoStream, first: VideoFrame, size: tuple[int, int]) -> VideoStream:
+    """A video stream in `container` for `encode_h264`, with `source`'s rate and pixel shape, turned as `first` is."""
     rate = source.average_rate or source.guessed_rate or Fraction(25)
     stream: VideoStream = container.add_stream(
         "libx264", rate=rate.limit_denominator(100_000), options={"crf": _CRF, "preset": _PRESET}
@@ -106,8 +107,16 @@ def add_h264(container: OutputContainer, source: VideoStream, size: tuple[int, i
     stream.pix_fmt = "yuv420p"
     stream.codec_context.time_base = _PICTURE_CLOCK
     stream.time_base = _PICTURE_CLOCK
+    context: Any = stream.codec_context
     if source.sample_aspect_ratio:
-        stream.codec_context.sample_aspect_ratio = source.sample_aspect_ratio
+        context.sample_aspect_ratio = source.sample_aspect_ratio
+    matrix = encoded_matrix(first)
+    context.colorspace = matrix
+    context.color_primaries = context.color_trc = 1 if matrix == 1 else 6
+    context.color_range = 1
+    turned = display_matrix(first)
+    if turned is not None:
+        stream.set_display_matrix([int(value) for value in turned])
     return stream
 
 
