@@ -19,6 +19,7 @@ from musiscene import media
 from musiscene.errors import RequestError, StorageError
 from musiscene.palette import TITLES
 from musiscene.pipeline import (
+    CaptionPart,
     CaptionReady,
     Event,
     KindUnavailable,
@@ -92,6 +93,8 @@ class Comparison:
         self.unavailable: dict[CaptionKind, str] = {}
         self.writing: dict[CaptionKind, float] = {}
         """Captions that are being written -> how far each is, 0 to 1."""
+        self.partial: dict[CaptionKind, str] = {}
+        """Their texts as far as they are written, where the captioner tells."""
         self.tracks: list[Track] = []
         self.original: dict[str, Any] = {}
         """The clip's own sound for listening: "peaks" and "is_reference"; empty when there is none."""
@@ -218,11 +221,15 @@ class Comparison:
         if isinstance(event, CaptionReady):
             self.captions = self.captions.adding(event.caption)
             self.written = self.written.adding(event.caption)
+            self.partial.pop(event.caption.kind, None)
             self.writing.pop(event.caption.kind, None)
             self.unavailable.pop(event.caption.kind, None)
+        elif isinstance(event, CaptionPart):
+            self.partial[event.kind] = event.text
         elif isinstance(event, KindUnavailable):
             self.unavailable[event.kind] = event.reason
             self.writing.pop(event.kind, None)
+            self.partial.pop(event.kind, None)
         elif isinstance(event, StageProgress):
             self._progress(event)
         elif isinstance(event, RenditionReady):

@@ -252,7 +252,8 @@ class Desk:
                 raise RequestError("This clip is being worked on. Press Stop to begin anew.")
             comparison.captions = captions
             comparison.stop = threading.Event()
-            comparison.options = choices.as_dict()
+            engine = choices.generator or self.pipeline.profile.generator
+            comparison.options = {**choices.as_dict(), "engine": engine}
             comparison.blind = choices.blind
             comparison.briefs = {CaptionKind(kind): dict(fields) for kind, fields in (briefs or {}).items() if fields}
             comparison.work = replace(comparison.work, phase="idle", busy=True, ahead=0, seconds_left=None, error="")
@@ -295,7 +296,7 @@ class Desk:
         except Exception as problem:  # noqa: BLE001 - whatever happens in this thread has to reach the page in words
             phase, error = "idle", explain(problem, "making the soundtracks" if score else "writing the captions")
         with comparison.changing():
-            comparison.writing = {}
+            comparison.writing, comparison.partial = {}, {}
             comparison.tracks = [
                 track
                 if track.state in ("ready", "failed")

@@ -90,7 +90,12 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "evidence_plot": "Plot of what the {title} caption was made from",
         "brief": "Musical brief",
         "brief_about": "What the arranger reads from the words. Change it to overrule them.",
-        "brief_clear": "Read it from the words again",
+        "brief_tempo_bpm": "Tempo (BPM)",
+        "brief_key": "Key",
+        "brief_mode": "Mode",
+        "brief_style": "Style",
+        "brief_meter": "Meter",
+        "brief_energy": "Energy (0 to 1)",
         # Compare
         "compare_heading": "Compare",
         "compare_empty": "Soundtracks appear here as each is ready. Switch between them at the same moment.",

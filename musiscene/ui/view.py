@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 from musiscene.palette import TITLES
 from musiscene.study.store import Summary
 from musiscene.types import CaptionKind, Clip
+from musiscene.ui.brief_form import brief_form
 from musiscene.ui.comparison import Comparison, Track
 from musiscene.ui.texts import ENGLISH, duration_words, fill, size_words
 
@@ -127,6 +128,9 @@ def _settled(comparison: Comparison) -> int:
 # -- captions ----------------------------------------------------------------------------------------------------
 
 
+_BRIEF_LABELS = {name.removeprefix("brief_"): text for name, text in ENGLISH.items() if name.startswith("brief_")}
+
+
 def captions_view(comparison: Comparison | None, person: str) -> View:
     """The four cards."""
     if comparison is None:
@@ -144,7 +148,11 @@ def captions_view(comparison: Comparison | None, person: str) -> View:
 def _card(comparison: Comparison, kind: CaptionKind) -> View:
     if kind in comparison.writing:
         waiting = comparison.work.phase == "waiting"
-        return {"state": "waiting" if waiting else "working", "fraction": round(comparison.writing[kind], 2)}
+        return {
+            "state": "waiting" if waiting else "working",
+            "fraction": round(comparison.writing[kind], 2),
+            "partial": comparison.partial.get(kind, ""),
+        }
     caption = comparison.captions.get(kind)
     if caption is None:
         reason = comparison.unavailable.get(kind)
@@ -162,6 +170,7 @@ def _card(comparison: Comparison, kind: CaptionKind) -> View:
         "evidence": evidence_rows(written.evidence),
         "plot": {"light": f"{plot}.light.svg", "dark": f"{plot}.dark.svg"} if written.evidence else None,
         "brief": comparison.briefs.get(kind, {}),
+        "form": brief_form(caption.text, _BRIEF_LABELS) if comparison.options.get("engine") == "sketch" else None,
     }
 
 

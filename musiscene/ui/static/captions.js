@@ -28,11 +28,13 @@
     );
     const measured = h("details", { class: "ms-fold", hidden: true }, h("summary", {}, t("evidence")), rows, ...plots);
     const fields = h("div", { class: "ms-brief-fields" });
+    const sentence = h("p", { class: "ms-brief-sentence" });
     const brief = h(
       "details",
       { class: "ms-fold", hidden: true },
       h("summary", {}, t("brief")),
       h("p", { class: "ms-note" }, t("brief_about")),
+      sentence,
       fields,
     );
     const element = h(
@@ -68,10 +70,11 @@
       else briefs[info.kind][name] = value;
     };
     const showBrief = () => {
-      app.show(brief, Boolean(view.brief_fields?.length));
-      if (!view.brief_fields) return;
+      app.show(brief, Boolean(view.form?.fields.length));
+      if (!view.form) return;
+      app.setText(sentence, view.form.sentence);
       fields.replaceChildren(
-        ...view.brief_fields.map((field) => {
+        ...view.form.fields.map((field) => {
           const changed = briefs[info.kind]?.[field.name];
           const shown = changed ?? field.value;
           const options = { id: `${id}-${field.name}` };
@@ -106,7 +109,7 @@
       const words = {
         empty: t("caption_empty"),
         waiting: t("caption_waiting"),
-        working: t("caption_working"),
+        working: view.partial || t("caption_working"),
         hidden: t("caption_hidden"),
         unavailable: view.reason,
       };
@@ -128,7 +131,7 @@
       }
       for (const plot of plots) app.show(plot, Boolean(view.plot));
       if (view.plot) ["light", "dark"].forEach((theme, i) => app.setAttribute(plots[i], "src", view.plot[theme]));
-      if (JSON.stringify(view.brief_fields) !== JSON.stringify(before.brief_fields)) showBrief();
+      if (JSON.stringify(view.form) !== JSON.stringify(before.form) || before.state !== "ready") showBrief();
     };
     for (const plot of plots) plot.addEventListener("error", () => app.show(plot, false));
     return { element, show };

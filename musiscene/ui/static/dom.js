@@ -5,6 +5,8 @@
   const { texts } = app.config;
 
   app.parts = {};
+  /** The comparison that the address asks for; read now, since the address will follow what is shown. */
+  app.asked = new URL(window.location.href).searchParams.get("c") ?? "";
 
   /** An element: h("p", {class: "x", onclick: f, hidden: true}, child, "text", …). */
   app.h = (tag, attributes = {}, ...children) => {

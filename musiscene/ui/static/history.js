@@ -129,7 +129,6 @@
     app.showHistory();
 
     // A link to a comparison, or a reload of one.
-    const asked = new URL(window.location.href).searchParams.get("c");
-    if (asked) setTimeout(() => open(asked), 0);
+    if (app.asked) setTimeout(() => open(app.asked), 0);
   });
 })();
