@@ -300,7 +300,7 @@ def main(names: list[str]) -> None:
         {
             "file": f"{example.name}.{'mp3' if example.draw is None else 'mp4'}",
             "title": example.title,
-            "kind": "music" if example.draw is None else "video",
+            "kind": "track" if example.draw is None else "video",
             "about": example.about,
         }
         for example in EXAMPLES
