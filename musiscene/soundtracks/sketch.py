@@ -128,7 +128,9 @@ def load(options: Mapping[str, Any]) -> SketchArranger:
     path = Path(chosen) if chosen else default_soundfont()
     if path is None:
         raise BackendUnavailableError(_unavailable())
-    return SketchArranger(Sampler(SoundFont(path)))
+    arranger = SketchArranger(Sampler(SoundFont(path)))
+    read_brief("warm up")  # builds the tables of words once
+    return arranger
 
 
 def _unavailable() -> str | None:

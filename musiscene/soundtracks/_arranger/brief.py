@@ -97,7 +97,7 @@ class Brief:
         return cls().with_overrides(document)
 
     def with_overrides(self, overrides: Mapping[str, Any]) -> Brief:
-        """This brief with the fields that a person edited.
+        """Put the fields that a person edited in the place of those that were read.
 
         Raises:
             RequestError: A field is unknown or does not hold what it should.

@@ -138,7 +138,7 @@ class _Session:
             start = phrase.start + (bar - phrase.start) // 2 * 2
             end = min(phrase.end, start + 2)
         values = self.energies[start:end]
-        return sum(values) / len(values)
+        return float(sum(values) / len(values))
 
     def _phrase_of(self, bar: int) -> Phrase | None:
         return next((phrase for phrase in self.form if phrase.start <= bar < phrase.end), None)

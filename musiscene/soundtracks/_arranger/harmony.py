@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 from typing import NamedTuple
 
 from musiscene.soundtracks._arranger import progressions, theory
@@ -245,7 +246,7 @@ def _drop_two(pitches: list[int]) -> tuple[int, ...]:
 
 def _muddy(pitches: tuple[int, ...]) -> bool:
     """Close intervals below the bass clef's middle, or semitones between neighbours anywhere."""
-    for lower, upper in zip(pitches, pitches[1:], strict=False):
+    for lower, upper in pairwise(pitches):
         if upper - lower <= 1 or (lower < 50 and upper - lower < 5):
             return True
     return False

@@ -33,7 +33,7 @@ def _of(name: str, program: int, low: int, high: int, families: str, sustained: 
 
 
 _ALL = (
-    _of("piano", 0, 28, 96, "piano keyboard", 0, "grand piano, pianoforte, upright piano, keys, pianist"),
+    _of("piano", 0, 28, 96, "piano keyboard", 0, "grand piano, pianoforte, upright piano, pianist"),
     _of("honky-tonk piano", 3, 36, 88, "piano keyboard", 0, "saloon piano, honky tonk, honkytonk, ragtime piano"),
     _of(
         "electric piano",
@@ -141,7 +141,7 @@ _ALL = (
     ),
     _of("slow strings", 49, 36, 88, "strings bowed", 1, ""),
     _of("synth strings", 50, 36, 88, "strings synth electronic", 1, "string machine"),
-    _of("choir", 52, 48, 79, "voice", 1, "chorus, choral, choirs, vocal ensemble, aahs, gregorian chant, chant"),
+    _of("choir", 52, 48, 79, "voice", 1, "choral, vocal ensemble, aahs, gregorian chant, chant, chanting"),
     _of(
         "voice",
         53,
@@ -149,7 +149,7 @@ _ALL = (
         79,
         "voice",
         1,
-        "vocal, vocals, singing, singer, humming, oohs, female vocal, male vocal, sings, sung",
+        "vocal, humming, oohs, female vocal, male vocal, vocalist",
     ),
     _of("synth voice", 54, 48, 79, "voice synth electronic", 1, "vocoder"),
     _of("trumpet", 56, 55, 82, "brass winds", 1, "cornet, flugelhorn, solo trumpet, trumpeter"),
@@ -191,7 +191,7 @@ _ALL = (
         84,
         "synth electronic pad",
         1,
-        "pad, synth pad, pads, ambient pad, drone, atmospheric synth, synth drone",
+        "pad, synth pad, ambient pad, atmospheric synth, synth drone, drone sound",
     ),
     _of(
         "synth",
@@ -200,7 +200,7 @@ _ALL = (
         88,
         "synth electronic",
         1,
-        "synthesizer, synthesiser, synths, polysynth, analog synth, analogue synth, electronic keyboard, keyboard, electronics",
+        "synthesizer, synthesiser, polysynth, analog synth, analogue synth, electronic keyboard, keyboard, electronics",
     ),
     _of("choir pad", 91, 40, 84, "synth electronic pad voice", 1, ""),
     _of("glass pad", 92, 40, 88, "synth electronic pad", 1, "bowed glass"),
@@ -214,7 +214,7 @@ _ALL = (
     _of("shamisen", 106, 50, 79, "plucked", 0, "pipa, sanxian"),
     _of("koto", 107, 50, 86, "plucked", 0, "guzheng, zheng, guqin"),
     _of("kalimba", 108, 53, 86, "mallets plucked", 0, "thumb piano, mbira"),
-    _of("bagpipe", 109, 57, 81, "reed", 1, "bagpipes, pipes, uilleann pipes"),
+    _of("bagpipe", 109, 57, 81, "reed", 1, "bagpipes, uilleann pipes"),
     _of("fiddle", 110, 55, 93, "strings bowed", 1, "fiddler, erhu, fiddles"),
     _of("mandolin", 25, 55, 88, "plucked", 0, "bouzouki, balalaika, mandola"),
     _of("steel drums", 114, 55, 84, "mallets", 0, "steel drum, steelpan, steel pan"),

@@ -185,7 +185,8 @@ class Composer:
 
     def _contour(self, count: int) -> tuple[int, ...]:
         """Mostly steps in one direction, at most one leap, which the next step fills (law of gap fill:
-        L. B. Meyer, "Explaining Music", 1973, chapter 5)."""
+        L. B. Meyer, "Explaining Music", 1973, chapter 5).
+        """
         rng = self._rng
         direction = rng.choice((1, 1, -1))
         turn = rng.randrange(1, count + 1) if count > 1 else 1

@@ -21,7 +21,7 @@ ROOMS: dict[str, tuple[float, float, float]] = {
 """Reverberation time for 60 dB in seconds, pre-delay in seconds, and where the treble is damped, in Hz."""
 
 _TARGET_RMS = 0.06
-_REFERENCE_PITCHES = (50, 57, 64, 71)
+_REFERENCE_PITCHES: tuple[int, ...] = (50, 57, 64, 71)
 _BASS_PITCHES = (36, 41, 45)
 _DRUM_PITCHES = (36, 38, 42)
 _PEAK = 0.89
@@ -66,10 +66,7 @@ def _instrument(part: Part, piece: Piece, sampler: Sampler, samples: int) -> Ste
         start = max(0.0, at(note.beat))
         notes.append(PlayedNote(start, max(0.02, at(note.beat + note.length) - start), note.pitch, note.velocity))
     sound = sampler.render(notes, part.program, samples, drums=part.drums)
-    if part.drums:
-        pitches = _DRUM_PITCHES
-    else:
-        pitches = _BASS_PITCHES if part.role == "bass" else _REFERENCE_PITCHES
+    pitches = _DRUM_PITCHES if part.drums else (_BASS_PITCHES if part.role == "bass" else _REFERENCE_PITCHES)
     level = sampler.level(part.program, pitches, drums=part.drums)
     balance = min(8.0, max(0.1, _TARGET_RMS / level)) if level > 0 else 1.0
     gain = balance * 10.0 ** (part.gain_db / 20.0)
@@ -82,7 +79,8 @@ def _instrument(part: Part, piece: Piece, sampler: Sampler, samples: int) -> Ste
 @lru_cache(maxsize=8)
 def _impulse(room: str) -> Stereo:
     """A synthetic room at half the sample rate: noise that decays exponentially, its treble sooner (after J. A. Moorer,
-    "About This Reverberation Business", Computer Music Journal 3 (2), 1979), two different sides for width."""
+    "About This Reverberation Business", Computer Music Journal 3 (2), 1979), two different sides for width.
+    """
     from scipy.signal import lfilter
 
     decay_s, delay_s, damping_hz = ROOMS[room]
@@ -153,7 +151,7 @@ def _compress(sound: Stereo) -> Stereo:
     gain = np.minimum(1.0, np.sqrt(threshold / np.maximum(follower, 1e-6)))
     gain = np.minimum(gain, np.append(gain[1:], gain[-1]))  # look ahead one step
     smooth = np.interp(np.arange(samples), (np.arange(frames) + 0.5) * hop, gain)
-    return sound * smooth.astype(_FLOAT)
+    return np.asarray(sound * smooth, dtype=_FLOAT)
 
 
 def _levels(piece: Piece, samples: int) -> Stereo:

@@ -550,7 +550,7 @@ _ALL = (
         loose_ms=9.0,
         velocity=(58, 108),
         cadence="plagal",
-        valence=-0.1,
+        valence=0.05,
         arousal=0.5,
         tension=0.2,
     ),

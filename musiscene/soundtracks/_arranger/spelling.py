@@ -1,0 +1,108 @@
+"""Forgives slips of the finger in the words that matter most.
+
+Only a short list of words is ever guessed: without a dictionary of everyday English, a longer one would turn "strong"
+into "string" and "likely" into "lively".
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from musiscene.soundtracks._arranger.words import COMMON
+
+_GUESSED = tuple(
+    sorted(
+        """
+    accordion acoustic adagio aggressive allegro ambient andante atmospheric banjo baroque blues bluegrass bossa cello
+    cheerful cinematic clarinet classical country crescendo dorian dramatic dreamy drums drumless electric electronic
+    energetic ethereal euphoric flute frightening funky funeral gloomy gradually guitar guitars happy harmonica
+    harpsichord heroic horror instrumental jazzy joyful lullaby lydian major mandolin marimba meditative melancholic
+    melancholy mellow metal minor mixolydian mysterious nostalgic orchestra orchestral organ peaceful percussion phrygian
+    piano pianos playful quietly reggae relaxing romantic saxophone scary sinister slowly soothing spooky strings
+    suspenseful synth synths synthesizer synthwave techno tempo trailer triumphant trombone trumpet ukulele uplifting upbeat
+    violin violins waltz without
+    """.split()
+    )
+)
+_SWAPPED = (
+    "slow",
+    "fast",
+    "calm",
+    "dark",
+    "jazz",
+    "rock",
+    "folk",
+    "funk",
+    "bass",
+    "drum",
+    "harp",
+    "epic",
+    "loud",
+    "with",
+)
+
+
+@cache
+def _by_initial() -> dict[str, tuple[str, ...]]:
+    found: dict[str, list[str]] = {}
+    for word in _GUESSED:
+        found.setdefault(word[0], []).append(word)
+    return {initial: tuple(words) for initial, words in found.items()}
+
+
+def corrected(text: str) -> str:
+    """Lower-case `text` with each misspelt word of the list in its usual spelling."""
+    memory: dict[str, str] = {}
+
+    def repair(match: re.Match[str]) -> str:
+        word = match[0]
+        if word not in memory:
+            memory[word] = _repair(word) if len(memory) < 1500 else word
+        return memory[word]
+
+    return re.sub(r"[a-z]{4,}", repair, text)
+
+
+def _repair(word: str) -> str:
+    if len(word) == 4:  # too short to guess at, but a swap of neighbours is plain
+        swaps = (word[:at] + word[at + 1] + word[at] + word[at + 2 :] for at in range(3))
+        return next((swap for swap in swaps if swap in _SWAPPED), word) if word not in _SWAPPED else word
+    if word in _GUESSED or word in COMMON or _is_derived(word):
+        return word
+    allowed = 1 if len(word) < 8 else 2
+    best: tuple[int, str] | None = None
+    for initial in dict.fromkeys((word[0], word[1])):
+        for candidate in _by_initial().get(initial, ()):
+            if candidate[0] != word[0] and candidate[:2] != word[1::-1]:
+                continue
+            far = distance(word, candidate, allowed)
+            if far <= allowed and (best is None or far < best[0]):
+                best = (far, candidate)
+    return best[1] if best else word
+
+
+def _is_derived(word: str) -> bool:
+    """Whether it is a known word with another ending ("pianist", "violinists"): spelt as meant."""
+    return any(len(known) >= 5 and word.startswith(known) for known in _by_initial().get(word[0], ()))
+
+
+def distance(first: str, second: str, most: int) -> int:
+    """Edits that turn one word into the other, a swap of neighbours counting one (optimal string alignment);
+    `most` + 1 when there are more.
+    """
+    if abs(len(first) - len(second)) > most:
+        return most + 1
+    before: list[int] = []
+    row = list(range(len(second) + 1))
+    for i, a in enumerate(first, 1):
+        current = [i]
+        for j, b in enumerate(second, 1):
+            cost = min(row[j] + 1, current[j - 1] + 1, row[j - 1] + (a != b))
+            if i > 1 and j > 1 and a == second[j - 2] and first[i - 2] == b:
+                cost = min(cost, before[j - 2] + 1)
+            current.append(cost)
+        if min(current) > most:
+            return most + 1
+        before, row = row, current
+    return min(row[-1], most + 1)
