@@ -30,6 +30,8 @@ _CLOSE_ENOUGH_LU = 0.1
 _MAX_GAIN_DB = 60.0
 _MAX_DRIVE_DB = 48.0
 """How far a limiter may be driven beyond the plain gain; after that there is nothing left to gain."""
+_FAINTEST_DBTP = -84.0
+"""What peaks below this is the rounding of 16 bits, not music."""
 _CORRECTIONS = 3
 
 
@@ -50,6 +52,10 @@ def normalize_loudness(
     """
     waveform = np.atleast_2d(np.asarray(waveform, np.float32))
     before = measure_loudness(waveform, sample_rate)
+    if not math.isfinite(before.integrated_lufs) and before.true_peak_dbtp > _FAINTEST_DBTP:
+        # Below the absolute gate, yet a signal: lift it to where it can be measured.
+        waveform = waveform * np.float32(10 ** (-before.true_peak_dbtp / 20))
+        before = measure_loudness(waveform, sample_rate)
     if not math.isfinite(before.integrated_lufs):
         return waveform.copy(), before
     gain_db = min(target_lufs - before.integrated_lufs, _MAX_GAIN_DB)
