@@ -53,7 +53,7 @@ class Mert:
         """Number of hidden states: the input of the first layer and the output of each."""
         return len(self.network.encoder.layers) + 1
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def pooled(self, waveforms: Tensor, on_layer: Callable[[float], None] = lambda fraction: None) -> Tensor:
         """Time means of all hidden states, `(batch, states, hidden)` float32.
 
@@ -107,6 +107,7 @@ def listen(
     mono: Waveform,
     *,
     whole: bool = False,
+    window_s: float = WINDOW_S,
     on_progress: Callable[[float], None] = lambda fraction: None,
 ) -> Tensor:
     """What one clip sounds like to MERT, `(1, states, hidden)`.
@@ -114,12 +115,13 @@ def listen(
     Args:
         mert: The encoder.
         mono: From `prepared`.
-        whole: Average 60 s windows over the whole clip, each weighed by its length. By default only the first 60 s
+        whole: Average windows over the whole clip, each weighed by its length. By default only the first 60 s
             are heard: the published weights were trained and evaluated that way, as the original's loop over windows
             ends after the first for anything shorter than an hour.
+        window_s: Length of a window, in seconds.
         on_progress: Called with the share that is done; may raise to stop.
     """
-    step = int(WINDOW_S * SAMPLE_RATE)
+    step = int(window_s * SAMPLE_RATE)
     windows = [mono[start : start + step] for start in range(0, len(mono) if whole else 1, step)]
     windows = [window for window in windows if len(window) >= MIN_S * SAMPLE_RATE]
     total = sum(len(window) for window in windows)

@@ -94,7 +94,7 @@ def stream(
     device = decoder.norm.weight.device
     batch, longest = len(prompts), max(len(prompt) for prompt in prompts)
     padding = torch.tensor([longest - len(prompt) for prompt in prompts], device=device)
-    tokens = torch.tensor([[eos] * (longest - len(prompt)) + list(prompt) for prompt in prompts], device=device)
+    tokens = torch.tensor([[0] * (longest - len(prompt)) + list(prompt) for prompt in prompts], device=device)
     numbers = _uniforms(seeds, batch, sampling.max_new).to(device)
     terms = None if music_terms is None else music_terms.to(decoder.norm.weight)
 

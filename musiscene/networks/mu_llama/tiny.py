@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -64,7 +65,7 @@ def write_tiny_mert(folder: Path, sizes: Sizes = TINY, *, seed: int = 0) -> Path
     """Write a random MERT whose states fit `sizes`, with the old names that the published files have."""
     from transformers import HubertConfig
 
-    options = {
+    options: dict[str, Any] = {
         "hidden_size": sizes.mert_dim,
         "num_hidden_layers": sizes.mert_states - 1,
         "num_attention_heads": 2,
