@@ -132,7 +132,8 @@ def fetch(
                         f"{remote.path} could not be fetched from {host}: {_reason(error)}. "
                         "Run the same command again to go on where it stopped."
                     ) from error
-        digest, size = file_sha256(part, on_bytes), part.stat().st_size
+        size = part.stat().st_size
+        digest = file_sha256(part, lambda done: on_bytes(size))  # the bar stays full; a stop is still noticed
         if remote.sha256 not in ("", digest) or remote.size not in (None, size):
             part.unlink()
             raise BackendUnavailableError(
