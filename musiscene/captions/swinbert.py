@@ -79,8 +79,11 @@ class SwinBertCaptioner:
 
         pictures = []
         for number, window in enumerate(windows):
-            pictures.append(self._read(clip, window, job))
-            watch(_READ * (number + 1) / len(windows))
+
+            def reading(share: float, note: str, number: int = number) -> None:
+                watch(_READ * (number + share) / len(windows))
+
+            pictures.append(self._read(clip, window, Job(report=reading, stop=job.stop)))
         with torch.inference_mode():
             seen = self.model.visual_tokens(torch.stack(pictures), lambda share: watch(_READ + (_SEEN - _READ) * share))
             found = generate(
@@ -96,11 +99,12 @@ class SwinBertCaptioner:
         """The frames that the original's inference would look at, prepared: (frames, 3, side, side) float32."""
         from musiscene.networks.swinbert import frame_indices, prepare
 
-        quiet = Job(stop=job.stop)  # reading is a small part; its own progress would make the bar jump back
         whole = window.end_s >= clip.duration_s and window.start_s <= 0
-        times = media.frame_times(clip, start_s=window.start_s, end_s=None if whole else window.end_s, job=quiet)
+        end_s = None if whole else window.end_s
+        times = media.frame_times(clip, start_s=window.start_s, end_s=end_s, job=job)
         chosen = times[frame_indices(len(times), self.model.config.max_num_frames)]
-        return prepare(media.frames_at(clip, chosen, job=quiet).images, self.model.config.img_res)
+        pictures = media.iter_frames_at(clip, chosen, job=job)  # one by one: 64 frames of a 4K clip would be 1.6 GB
+        return prepare((image for _, image in pictures), self.model.config.img_res)
 
 
 def find_weights(options: Mapping[str, Any]) -> tuple[Path, str]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from musiscene.media.audio import Audio, downmix, read_audio
     from musiscene.media.files import atomic_path, content_hash
     from musiscene.media.frame_times import frame_times
-    from musiscene.media.frames import Frames, frames_at, iter_frames, sample_frames
+    from musiscene.media.frames import Frames, frames_at, iter_frames, iter_frames_at, sample_frames
     from musiscene.media.levelling import normalize_loudness
     from musiscene.media.loudness import Loudness, measure_loudness
     from musiscene.media.probing import probe
@@ -28,6 +28,7 @@ _HOME = {
     "frame_times": "frame_times",
     "frames_at": "frames",
     "iter_frames": "frames",
+    "iter_frames_at": "frames",
     "sample_frames": "frames",
     "Loudness": "loudness",
     "measure_loudness": "loudness",
@@ -49,6 +50,7 @@ __all__ = [
     "frame_times",
     "frames_at",
     "iter_frames",
+    "iter_frames_at",
     "measure_loudness",
     "normalize_loudness",
     "probe",

@@ -97,25 +97,37 @@ def frames_at(
         UnreadableMediaError: Not one picture could be decoded.
         Stopped: `job` was stopped.
     """
+    shown = list(iter_frames_at(clip, times_s, max_side=max_side, job=job))
+    images, times = [image for _, image in shown], [time_s for time_s, _ in shown]
+    size = images[0].shape
+    return Frames(
+        np.stack([image if image.shape == size else _resized(image, size) for image in images]), np.array(times)
+    )
+
+
+def iter_frames_at(
+    clip: Clip, times_s: Sequence[float] | NDArray[np.float64], *, max_side: int | None = None, job: Job | None = None
+) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+    """The same pictures one by one, as `(seconds, (height, width, 3) uint8 RGB)`, for those who need not keep them all.
+
+    Raises:
+        MissingStreamError: The clip has no picture.
+        RequestError: There are no times, or they do not ascend.
+        UnreadableMediaError: Not one picture could be decoded.
+        Stopped: `job` was stopped.
+    """
     job = job or Job()
     _need_picture(clip)
     targets = np.asarray(times_s, dtype=np.float64)
     if not targets.size or np.any(np.diff(targets) < 0):
         raise RequestError("Frames are asked for at one or more ascending times.")
-    images: list[NDArray[np.uint8]] = []
-    times: list[float] = []
+    last: tuple[float, NDArray[np.uint8]] | None = None
     with _picture(clip) as (container, stream):
-        for time_s, frame in _shown_at(container, stream, clip, targets, job):
-            if times and times[-1] == time_s:
-                images.append(images[-1])
-            else:
-                images.append(_image(frame, max_side))
-            times.append(time_s)
-            job.progress(len(times) / targets.size, "Looking at the picture")
-    size = images[0].shape
-    return Frames(
-        np.stack([image if image.shape == size else _resized(image, size) for image in images]), np.array(times)
-    )
+        for number, (time_s, frame) in enumerate(_shown_at(container, stream, clip, targets, job), start=1):
+            if last is None or last[0] != time_s:
+                last = time_s, _image(frame, max_side)
+            yield last
+            job.progress(number / targets.size, "Looking at the picture")
 
 
 def iter_frames(

@@ -198,8 +198,11 @@ class SwinBlock(nn.Module):
         self.norm2 = nn.LayerNorm(channels, config.layer_norm_eps)
         self.mlp = FeedForward(channels, int(channels * config.mlp_ratio))
 
-    def forward(self, x: Tensor, index: Tensor) -> Tensor:
-        """(batch, *map, channels) -> the same; `index` is the window's relative position index."""
+    def forward(self, x: Tensor, index: Tensor, tick: Callable[[], None]) -> Tensor:
+        """(batch, *map, channels) -> the same; `index` is the window's relative position index.
+
+        `tick` is called after every piece of work, on a CPU several times a second.
+        """
         batch, depth, height, width, channels = x.shape
         plan = WindowPlan.of((depth, height, width), self.window, shifted=self.shifted)
         windows = plan.split(self.norm1(x))
@@ -209,10 +212,12 @@ class SwinBlock(nn.Module):
             group_bias = bias if mask is None else bias + mask.to(bias.dtype)
             for piece in torch.split(group, limit):
                 windows[piece] = self.attn(windows[piece], group_bias)
+                tick()
         x = x + plan.join(windows, batch)
         rows = x.view(-1, channels)
         for part in torch.split(rows, _CPU_ROWS if x.device.type == "cpu" else len(rows)):
             part += self.mlp(self.norm2(part))
+            tick()
         return x
 
 
@@ -283,15 +288,19 @@ class VideoSwin(nn.Module):
         """(batch, colour, frames, height, width) -> features (batch, depth, rows, columns, channels)."""
         x = self.patch_embed(video)
         total, done = sum(self.config.depths), 0
+
+        def tick() -> None:
+            watch(done / total)
+
         for stage in self.layers:
             assert isinstance(stage, SwinStage)
             for block in stage.blocks:
-                x = block(x, self.relative_position_index)
+                x = block(x, self.relative_position_index, tick)
                 done += 1
-                watch(done / total)
             if stage.downsample is not None:
                 x = stage.downsample(x)
         out: Tensor = self.norm(x)
+        watch(1.0)
         return out
 
 

@@ -157,7 +157,7 @@ def test_progress_reaches_the_end_and_can_stop() -> None:
     seen: list[float] = []
     with torch.inference_mode():
         tokens = model.visual_tokens(clips(1), seen.append)
-        assert seen == sorted(seen) and seen[-1] == 1.0 and len(seen) == sum(TINY.swin.depths)
+        assert seen == sorted(seen) and seen[-1] == 1.0 and len(seen) > 2 * sum(TINY.swin.depths)
         seen.clear()
         generate(model, tokens, watch=seen.append)
         assert seen == sorted(seen) and 0 < seen[0] < seen[-1] <= 1.0

@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from musiscene import media
 from musiscene.networks.swinbert import (
     CachedSteps,
     ReencodingSteps,
@@ -99,6 +100,16 @@ def test_parity_frame_choice_is_exact(parity: Parity) -> None:
         _, rule, numbers = name.split(".")
         available, wanted = (int(number) for number in numbers.split("to"))
         assert rules[rule](available, wanted) == {**parity.inputs, **parity.expected}[name].tolist(), name
+
+
+def test_parity_frames_of_a_video_file(parity: Parity) -> None:
+    """Read through the media layer by the online rule, a file gives the original's frames within two grey levels."""
+    clip = media.probe(parity.folder / "tiny_video.mp4")
+    expected = parity.expected["video.frames"].permute(0, 2, 3, 1).numpy().astype(int)
+    times = media.frame_times(clip)
+    frames = media.frames_at(clip, times[frame_indices(len(times), len(expected))])
+
+    assert np.abs(frames.images.astype(int) - expected).max() <= 2
 
 
 def channel_last(features: Tensor) -> Tensor:

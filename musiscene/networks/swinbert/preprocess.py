@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import torch
@@ -30,7 +30,7 @@ def stored_frame_indices(available: int, wanted: int) -> list[int]:
     return [round(i * (available - 1) / (wanted - 1)) for i in range(wanted)]
 
 
-def prepare(images: Sequence[NDArray[np.uint8]] | NDArray[np.uint8], side: int) -> Tensor:
+def prepare(images: Iterable[NDArray[np.uint8]], side: int) -> Tensor:
     """Frames (height, width, 3) uint8 RGB -> (frames, 3, side, side) float32: shorter side, centre, mean and spread."""
     cut = np.stack([_centre(_shorter_side(Image.fromarray(image), side), side) for image in images])
     values = torch.from_numpy(cut).permute(0, 3, 1, 2).to(torch.float32).div_(255)
