@@ -139,3 +139,29 @@ def _write_sound(container, sound, audio, sample_rate, start_s) -> None:  # type
     for part in [*resampler.resample(frame), *resampler.resample(None)]:
         container.mux(sound.encode(part))
     container.mux(sound.encode(None))
+
+
+def small_music(duration_s: float, sample_rate: int = 44_100) -> np.ndarray:
+    """Chords of A minor with a drum on every beat of 120 BPM, `(2, samples)` float32: music that is told as music."""
+    time_s = np.arange(round(duration_s * sample_rate)) / sample_rate
+    beat = time_s % 0.5
+    roots = np.array([220.0, 174.61, 261.63, 196.0])[(time_s // 2).astype(int) % 4]
+    chord = sum(np.sin(2 * np.pi * roots * ratio * time_s) / (n + 1) for n, ratio in enumerate((1, 1.5, 2, 2.4, 3)))
+    drum = np.sin(2 * np.pi * 60 * beat) * np.exp(-20 * beat)
+    noise = np.random.default_rng(0).standard_normal(time_s.size) * np.exp(-60 * ((time_s + 0.25) % 0.5))
+    wave = 0.12 * chord * (0.4 + 0.6 * np.exp(-3 * beat)) + 0.35 * drum + 0.05 * noise
+    return np.stack([wave, 0.9 * wave]).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def small_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four seconds of picture with music."""
+    path = tmp_path_factory.mktemp("clips") / "small.mp4"
+    return write_media(path, duration_s=4.0, size=(160, 90), audio=small_music(4.0), sample_rate=44_100)
+
+
+@pytest.fixture(scope="session")
+def small_track(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight seconds of music without a picture."""
+    path = tmp_path_factory.mktemp("clips") / "small.wav"
+    return write_media(path, codec=None, audio=small_music(8.0), sample_rate=44_100, audio_codec="pcm_s16le")
