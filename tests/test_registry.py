@@ -21,7 +21,7 @@ ALL = [
 
 def test_a_listing_costs_no_heavy_import() -> None:
     """Names, licences and reasons are shown on machines where the libraries are absent."""
-    heavy = ["torch", "transformers", "gradio", "matplotlib", "cv2", "symusic", "scenedetect", "scipy"]
+    heavy = ["torch", "transformers", "gradio", "matplotlib", "cv2", "scenedetect", "scipy"]
     code = (
         "import sys; from musiscene.registry import discover\n"
         "[spec.why_unavailable() for stage in ('captions', 'soundtracks') for spec in discover(stage)]\n"
@@ -39,7 +39,7 @@ def test_every_backend_tells_what_a_person_needs_to_know(stage: str, spec: Backe
     assert spec.summary.endswith(".")
     assert spec.license
     assert bool(spec.produces) == (stage == "captions")
-    assert bool(spec.packages) == bool(spec.extra)
+    assert bool(spec.packages) == bool(spec.extra), "what the core brings is always there"
     reason = spec.why_unavailable()
     assert reason is None or reason.rstrip().endswith((".", "`"))
 
