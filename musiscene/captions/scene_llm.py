@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from musiscene.captions._language.asking import Waits
 from musiscene.captions._language.model import LanguageModel
 from musiscene.captions._language.source import DEFAULT_MODEL, KNOWN_MODELS, ModelSource, why_unavailable
 from musiscene.captions._language.writing import write_caption
@@ -18,8 +19,8 @@ from musiscene.types import Caption, CaptionKind, CaptionRequest, Job
 class SceneFromMusic:
     """Imagines a scene for a music caption."""
 
-    def __init__(self, model: LanguageModel) -> None:
-        self._model = model
+    def __init__(self, model: LanguageModel, waits: Waits | None = None) -> None:
+        self._model, self._waits = model, waits
 
     def describe(self, request: CaptionRequest, job: Job) -> Iterator[Caption]:
         """Yield the scene.
@@ -38,13 +39,18 @@ class SceneFromMusic:
             task="scene-from-music",
             made_from=(CaptionKind.MUSIC,),
             backend=SPEC.name,
+            waits=self._waits,
             evidence={"imagined_from": "the music caption"},
         )
 
 
 def load(options: Mapping[str, Any]) -> SceneFromMusic:
-    """Load the model, or get ready to ask its server; `options["source"]` is the installation's `ModelSource`."""
-    return SceneFromMusic(ModelSource.of(options).get())
+    """Load the model, or get ready to ask its server.
+
+    Args:
+        options: "source" is the installation's `ModelSource`; "waits", if given, how patient it is (`Waits`).
+    """
+    return SceneFromMusic(ModelSource.of(options).get(), options.get("waits"))
 
 
 SPEC = BackendSpec(

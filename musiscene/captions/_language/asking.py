@@ -10,7 +10,7 @@ from typing import Any
 
 from musiscene.captions._language.cleaning import clean, whole_sentences
 from musiscene.captions._language.guards import why_unusable
-from musiscene.captions._language.model import Delta, Facts, LanguageModel, LanguageModelError, Question, Sampling
+from musiscene.captions._language.model import Facts, LanguageModel, LanguageModelError, Question, Sampling
 from musiscene.captions._language.prompts import Template
 from musiscene.types import Job
 
@@ -134,29 +134,29 @@ def _listen(
     model: LanguageModel, question: Question, job: Job, partial: Callable[[str], None] | None
 ) -> tuple[str, str]:
     """The raw answer and why it ended."""
-    text, last = "", Delta()
-    shown = ""
-    for last in model.stream(question, job):
-        text += last.text
+    text = shown = finish = ""
+    for delta in model.stream(question, job):
+        text += delta.text
+        finish = delta.finish or finish
         words = text.count(" ")
         job.progress(0.95 * min(1.0, words / (words + EXPECTED_WORDS / 3)), "the language model is writing")
         if len(text) > MAX_ANSWER_CHARS:
             raise LanguageModelError(
                 "The language model did not come to an end. Try again, or choose another model.", transient=True
             )
-        if partial is not None and last.text:
+        if partial is not None and delta.text:
             now = clean(text, question.text)
             if now and now != shown:
                 shown = now
                 partial(now)
-    if not last.finish:
+    if not finish:
         raise LanguageModelError(
             "The language model's answer broke off. Try again; if it happens often, its server or the connection "
             "to it is "
             "unreliable.",
             transient=True,
         )
-    return text, last.finish
+    return text, finish
 
 
 def _wait(problem: LanguageModelError, attempt: int, waits: Waits, job: Job) -> None:

@@ -6,7 +6,6 @@ silent.
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncGenerator, Iterator
 from typing import TYPE_CHECKING
 
@@ -54,27 +53,33 @@ class HubClient:
     async def _answer(self, question: Question, own: bool) -> AsyncGenerator[Delta, None]:
         import httpx2  # what huggingface_hub speaks HTTP with
         from huggingface_hub import AsyncInferenceClient
-        from huggingface_hub.errors import HfHubHTTPError, InferenceTimeoutError, TextGenerationError
+        from huggingface_hub.errors import HfHubHTTPError, TextGenerationError
 
         connection, sampling = self._connection, question.sampling
         client = AsyncInferenceClient(
             model=None if connection.url else connection.model,
             base_url=connection.url or None,
             api_key=connection.api_key or NO_KEY,
-            timeout=connection.timeout_s,
+            timeout=None,  # silence is watched by follow()
         )
         try:
             async with client:
-                stream = await client.chat_completion(
-                    [{"role": "user", "content": question.text}],
-                    model=connection.model,
-                    stream=True,
-                    max_tokens=sampling.max_tokens,
-                    temperature=sampling.temperature,
-                    top_p=sampling.top_p,
-                    seed=question.seed if own else None,
-                    extra_body={"top_k": sampling.top_k} if own else None,
-                )
+                try:
+                    stream = await client.chat_completion(
+                        [{"role": "user", "content": question.text}],
+                        model=connection.model,
+                        stream=True,
+                        max_tokens=sampling.max_tokens,
+                        temperature=sampling.temperature,
+                        top_p=sampling.top_p,
+                        seed=question.seed if own else None,
+                        extra_body={"top_k": sampling.top_k} if own else None,
+                    )
+                except ValueError:  # the client's own refusal, before anything is sent
+                    raise LanguageModelError(
+                        f"No inference provider serves {connection.model} to this key. Choose another "
+                        "MUSISCENE_LLM_MODEL, or check MUSISCENE_LLM_API_KEY."
+                    ) from None
                 async for part in stream:
                     if part.choices:
                         choice = part.choices[0]
@@ -83,11 +88,6 @@ class HubClient:
                         yield Delta()
         except HfHubHTTPError as error:
             raise refused(error.response.status_code, error.response.headers, connection.model) from None
-        except InferenceTimeoutError:
-            raise LanguageModelError(
-                f"The language model has not answered for {connection.timeout_s:g} seconds. Try again later, choose a "
-                "smaller model, or raise MUSISCENE_LLM_TIMEOUT_S."
-            ) from None
         except TextGenerationError:
             raise LanguageModelError(
                 "The language model's server failed while it was answering. Try again later.", transient=True
@@ -96,11 +96,7 @@ class HubClient:
             raise unreachable() from None
         except httpx2.TransportError:
             raise broke_off() from None
-        except (json.JSONDecodeError, AttributeError, TypeError, KeyError, httpx2.HTTPError):
+        except httpx2.ResponseNotRead:  # the client stumbles here over a stream that is refused with 422
+            raise refused(422, {}, connection.model) from None
+        except (ValueError, AttributeError, TypeError, KeyError, httpx2.HTTPError):
             raise broken() from None
-        except ValueError:  # the client's own words for a model that no provider serves, or a key of another kind
-            raise LanguageModelError(
-                f"No inference provider serves {connection.model} to this key. Choose another "
-                "MUSISCENE_LLM_MODEL, or check "
-                "MUSISCENE_LLM_API_KEY."
-            ) from None

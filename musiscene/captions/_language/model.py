@@ -119,9 +119,9 @@ class LanguageModel(Protocol):
         ...
 
     def stream(self, question: Question, job: Job) -> Iterator[Delta]:
-        """Yield the answer as it arrives; the last piece says why it ended.
+        """Yield the answer as it arrives; one of the last pieces says why it ended.
 
-        An answer whose last piece has no `finish` broke off.
+        An answer in which no piece has a `finish` broke off.
 
         Raises:
             LanguageModelError: It cannot be asked; `transient` errors may be tried again.
