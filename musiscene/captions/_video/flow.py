@@ -54,36 +54,59 @@ class Flow:
     """Optical flow for pictures of one size. Not thread-safe: one for each pass."""
 
     def __init__(self) -> None:
-        self._dense = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        self._dense = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
         self._grid: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
 
     def dense(self, before: NDArray[np.uint8], after: NDArray[np.uint8]) -> NDArray[np.float32] | None:
         """Flow in pixels from `before` to `after`, both (h, w) grey; None when they are too small for it."""
-        if min(before.shape) < 16:
+        height, width = before.shape
+        if min(height, width) < 12:
             return None
-        return np.asarray(self._dense.calc(before, after, None), dtype=np.float32)  # type: ignore[call-overload]
+        # OpenCV takes the number of scales from the width alone and reads outside of flat pictures (a crash, seen
+        # with 160 by 24 in 4.14): such pictures are made higher first.
+        below, beside = max(0, max(32, (width + 1) // 2) - height), max(0, 32 - width)
+        if below or beside:
+            before, after = (
+                np.asarray(cv2.copyMakeBorder(picture, 0, below, 0, beside, cv2.BORDER_REPLICATE), dtype=np.uint8)
+                for picture in (before, after)
+            )
+        flow: NDArray[np.float32] = self._dense.calc(before, after, None)
+        return flow[:height, :width]
 
-    def kinship(self, before: NDArray[np.uint8], after: NDArray[np.uint8]) -> float:
-        """How well `before`, moved along the flow, explains `after`: their correlation, -1 to 1.
+    def kinship(
+        self, before: NDArray[np.uint8], after: NDArray[np.uint8], within: NDArray[np.bool_] | None = None
+    ) -> float:
+        """How well `before`, moved along the flow, explains `after`, -1 to 1: the better of two measures.
 
-        A change of light alone (gain and offset) costs nothing. Pictures without contrast are kin when their levels
-        are alike.
+        The correlation of the whole picture suffers from large things that move; the share of places whose
+        neighbourhood is found again suffers from pictures with little texture. A change of light alone (gain and
+        offset) costs nothing. Pictures without contrast are kin when their levels are alike. Only what lies `within`
+        a mask counts.
         """
-        flat = min(float(before.std()), float(after.std())) < 3.0
-        if flat:
-            return 1.0 if abs(float(before.mean()) - float(after.mean())) < 20.0 else 0.0
+        everywhere = np.ones(before.shape, dtype=bool) if within is None else within
+        x, y = before[everywhere], after[everywhere]
+        if min(float(x.std()), float(y.std())) < 3.0:
+            return 1.0 if abs(float(x.mean()) - float(y.mean())) < 20.0 else 0.0
+        moved = self.follow(before, after)
+        return max(correlation(moved[everywhere], y), local_share(moved, after, everywhere))
+
+    def follow(self, before: NDArray[np.uint8], after: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """`before` moved along the flow to where things are in `after`."""
         flow = self.dense(after, before)
-        moved = before
-        if flow is not None:
-            height, width = before.shape
-            if self._grid is None or self._grid[0].shape != before.shape:
-                ys, xs = np.mgrid[0:height, 0:width].astype(np.float32)
-                self._grid = xs, ys
-            moved = cv2.remap(
-                before, self._grid[0] + flow[..., 0], self._grid[1] + flow[..., 1], cv2.INTER_LINEAR,
-                borderMode=cv2.BORDER_REPLICATE,
-            )  # fmt: skip
-        return correlation(moved, after)
+        if flow is None:
+            return before
+        height, width = before.shape
+        if self._grid is None or self._grid[0].shape != before.shape:
+            ys, xs = np.mgrid[0:height, 0:width].astype(np.float32)
+            self._grid = xs, ys
+        moved = cv2.remap(
+            before,
+            self._grid[0] + flow[..., 0],
+            self._grid[1] + flow[..., 1],
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        return np.asarray(moved, dtype=np.uint8)
 
     def step(self, before: NDArray[np.uint8], after: NDArray[np.uint8], start_s: float, end_s: float) -> CameraStep:
         """The camera move between two grey pictures taken at `start_s` and `end_s`."""
@@ -135,6 +158,35 @@ def correlation(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
     y = b.astype(np.float32) - float(b.mean())
     scale = float(np.sqrt(np.square(x).sum() * np.square(y).sum()))
     return float((x * y).sum()) / scale if scale > 1e-6 else 0.0
+
+
+def local_share(a: NDArray[np.uint8], b: NDArray[np.uint8], within: NDArray[np.bool_], window: int = 15) -> float:
+    """Share of the textured places whose neighbourhoods in `a` and `b` correlate by more than 0.6."""
+    x, y = a.astype(np.float32), b.astype(np.float32)
+
+    def mean(values: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray(cv2.blur(values, (window, window)), dtype=np.float32)
+
+    mean_x, mean_y = mean(x), mean(y)
+    spread_x, spread_y = mean(x * x) - mean_x**2, mean(y * y) - mean_y**2
+    textured = (np.maximum(spread_x, spread_y) > 36.0) & within
+    if float(textured.mean()) < 0.05:
+        return 0.0
+    alike = mean(x * y) - mean_x * mean_y > 0.6 * np.sqrt(np.maximum(spread_x, 4.0) * np.maximum(spread_y, 4.0))
+    return float(alike[textured].mean())
+
+
+def transform(step: CameraStep, width: int, height: int) -> NDArray[np.float64]:
+    """The camera step as a 3 by 3 matrix that takes places in the first frame to places in the second, in pixels."""
+    elapsed = step.end_s - step.start_s
+    scale, angle = np.exp(step.zoom * elapsed), step.roll * elapsed
+    turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    centre = np.array([width / 2, height / 2])
+    shift = -np.array([step.right, step.down]) * elapsed * width
+    matrix = np.eye(3)
+    matrix[:2, :2] = turn
+    matrix[:2, 2] = centre - turn @ centre + shift
+    return matrix
 
 
 def _texture(grey: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -5,6 +5,7 @@ Memory stays bounded: of every frame a thumbnail of 1.7 kB is kept, and of about
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from scenedetect.common import FrameTimecode
 from scenedetect.detectors import ContentDetector
 
 from musiscene import media
-from musiscene.captions._video.flow import CameraStep, Flow
+from musiscene.captions._video.flow import CameraStep, Flow, transform
 from musiscene.errors import UnreadableMediaError
 from musiscene.types import Clip, Job
 
@@ -29,8 +30,21 @@ THUMB = (32, 18)
 STEP_S = 1 / 12
 """Least time between the two frames that the camera's motion is measured on."""
 MOST_STEPS = 4000
+GAPS_S = (0.5, 1.5)
+"""Moments this far apart are compared, to tell gradual changes from motion and flashes from cuts."""
+BOND_S = 0.125
+"""Time between two such comparisons (longer in long clips)."""
 WORTH_COMPARING = 5.0
 """Content score (0 to 255) above which a frame is compared with the one before it, motion taken into account."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bond:
+    """Kinship of two moments once motion and light are accounted for, -1 to 1; NaN when they share too little view."""
+
+    start_s: float
+    end_s: float
+    kinship: float
 
 
 @dataclass(frozen=True)
@@ -45,6 +59,7 @@ class Reading:
             change is too small to ask.
         fresh: False where a frame repeats the one before it.
         steps: Camera motion, measured on pairs of neighbouring moments.
+        bonds: How much moments half a second and longer apart have to do with each other.
         kept: Pictures, (h, w, 3) uint8 RGB, longer side at most 480 pixels.
         kept_s: Their times.
     """
@@ -55,6 +70,7 @@ class Reading:
     kinship: NDArray[np.float64]
     fresh: NDArray[np.bool_]
     steps: tuple[CameraStep, ...]
+    bonds: tuple[Bond, ...]
     kept: tuple[NDArray[np.uint8], ...]
     kept_s: tuple[float, ...]
 
@@ -114,6 +130,7 @@ def _accumulate(frames: Iterator[tuple[float, NDArray[np.uint8]]], length_s: flo
     grey: NDArray[np.uint8] | None = None
     anchor: tuple[float, NDArray[np.uint8]] | None = None
     rest_until_s = -np.inf
+    binder = _Binder(flow, max(BOND_S, length_s / MOST_STEPS))
     for index, (time_s, picture) in enumerate(frames):
         if index % 8 == 0:
             job.progress(time_s / length_s, "Looking at the picture")
@@ -131,8 +148,10 @@ def _accumulate(frames: Iterator[tuple[float, NDArray[np.uint8]]], length_s: flo
         if anchor is not None and time_s - anchor[0] >= STEP_S - 1e-3:
             steps.append(flow.step(anchor[1], grey, anchor[0], time_s))
             anchor, rest_until_s = None, time_s + pause_s
+            binder.follow(steps[-1])
         if anchor is None and time_s >= rest_until_s:
             anchor = (time_s, grey)
+        binder.offer(time_s, grey)
     return Reading(
         np.array(times),
         np.array(thumbs, dtype=np.uint8).reshape(len(times), THUMB[1], THUMB[0], 3),
@@ -140,8 +159,55 @@ def _accumulate(frames: Iterator[tuple[float, NDArray[np.uint8]]], length_s: flo
         np.array(kinship),
         np.array(fresh, dtype=bool),
         tuple(steps),
+        tuple(binder.bonds),
         *keep.chosen(),
     )
+
+
+class _Binder:
+    """Compares the present with what was half a second and longer ago, seen from where the camera is now."""
+
+    def __init__(self, flow: Flow, every_s: float) -> None:
+        self._flow, self._every_s = flow, every_s
+        self._past: deque[tuple[float, NDArray[np.uint8]]] = deque()
+        self._steps: deque[CameraStep] = deque()
+        self._due_s = -np.inf
+        self._rounds = 0
+        self.bonds: list[Bond] = []
+
+    def follow(self, step: CameraStep) -> None:
+        """Take note of how the camera moved."""
+        self._steps.append(step)
+        while self._steps[0].end_s < step.end_s - GAPS_S[-1] - 0.5:
+            self._steps.popleft()
+
+    def offer(self, time_s: float, grey: NDArray[np.uint8]) -> None:
+        """Compare `grey`, taken at `time_s`, when it is time to."""
+        if time_s < self._due_s - 1e-3:
+            return
+        self._due_s = time_s + self._every_s
+        self._rounds += 1
+        while self._past and self._past[0][0] < time_s - GAPS_S[-1] - 2 * self._every_s:
+            self._past.popleft()
+        # The longer gap says little that is new from one round to the next.
+        for gap_s in GAPS_S if self._rounds % 3 == 0 else GAPS_S[:1]:
+            earlier = [past for past in self._past if past[0] <= time_s - gap_s + 0.02]
+            if earlier:
+                self.bonds.append(self._bond(*earlier[-1], time_s, grey))
+        self._past.append((time_s, grey))
+
+    def _bond(self, then_s: float, then: NDArray[np.uint8], time_s: float, grey: NDArray[np.uint8]) -> Bond:
+        height, width = grey.shape
+        path = np.eye(3)
+        for step in self._steps:
+            if step.start_s >= then_s - 0.02:
+                path = transform(step, width, height) @ path
+        there = cv2.warpAffine(np.full_like(then, 255), path[:2], (width, height), flags=cv2.INTER_NEAREST) > 0
+        # Too little of the old view is left when the camera has moved on: nothing can be said.
+        if float(there.mean()) < 0.3:
+            return Bond(then_s, time_s, float("nan"))
+        moved = np.where(there, cv2.warpAffine(then, path[:2], (width, height)), grey).astype(np.uint8)
+        return Bond(then_s, time_s, self._flow.kinship(moved, grey, there))
 
 
 def _same(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> bool:

@@ -2,33 +2,34 @@
 
 PySceneDetect's content score proposes; a proposal counts only when the new frame cannot be the old one after motion
 and a change of light (`Reading.kinship`), and when the old picture does not come back at once (a flash). Fades are
-found as short blank stretches, dissolves by their definition: every frame is a weighted mean of the last picture of
-one shot and the first of the next (Lienhart, "Reliable Transition Detection in Videos", 2001, surveys such models).
+found as short blank stretches, dissolves in `dissolves.py`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from musiscene.captions._video.dissolves import alike, find_dissolves
 from musiscene.captions._video.reading import Reading
 from musiscene.types import Job
 
-LEAST_CHANGE = 8.0
+LEAST_CHANGE = 7.5
 """Content score below which two neighbouring frames are not taken for two shots."""
 MOST_KINSHIP = 0.65
-"""Motion-compensated correlation above which they are one shot."""
+"""Motion-compensated kinship above which they are one shot."""
+LONE_CHANGE, LONE_KINSHIP = 20.0, 0.85
+"""The same two for a jump that stands out alone, five times as large as its neighbours."""
 FLASH_S = 0.5
 """A disturbance after which the old picture is back within this time is no cut."""
-BLANK_SPREAD = 6.0
-"""Standard deviation, in levels, below which a picture is blank (one colour)."""
+SAME_COLOURS = 0.8
+"""Share of the colours that two pictures have in common, from which they may be one shot before and after a flash."""
 LONG_BLANK_S = 2.0
 """A blank stretch up to this long is a transition, a longer one a shot of its own."""
-DISSOLVE_S = (0.25, 0.5, 0.8, 1.2, 2.0)
-"""Lengths of time over which dissolves are looked for."""
+COLLAPSE, DIP_S = 0.35, 0.6
+"""In a fade contrast falls below this share of what it was, within this time before and after."""
 SHORTEST_SHOT_S = 0.2
 
 
@@ -46,13 +47,16 @@ def find_cuts(reading: Reading, job: Job | None = None) -> list[Cut]:
     Raises:
         Stopped: `job` was stopped.
     """
-    if reading.frames < 3:
+    if reading.frames < 3 or float(reading.thumbs.std(axis=0).max()) < 1.0:
         return []
-    finder = _Finder(reading, job or Job())
-    hard = finder.without_flashes(finder.hard())
-    fades, hard = finder.fades(hard)
+    finder = _Finder(reading)
+    hard, flashes = finder.without_flashes(finder.hard())
+    fades, hard = finder.fades(hard, flashes)
     cuts = [*(Cut(float(reading.times_s[i]), "cut") for i in hard), *fades]
-    cuts += finder.dissolves([cut.time_s for cut in cuts])
+    known_s = [*(cut.time_s for cut in cuts), *(float(reading.times_s[i]) for i in flashes)]
+    dips = finder.dips(known_s)
+    cuts, known_s = cuts + dips, known_s + [cut.time_s for cut in dips]
+    cuts += [Cut(time_s, "dissolve") for time_s in find_dissolves(reading, finder.blank, known_s, job or Job())]
     return _spaced(sorted(cuts, key=lambda cut: cut.time_s))
 
 
@@ -69,54 +73,62 @@ def _spaced(cuts: list[Cut]) -> list[Cut]:
 
 
 class _Finder:
-    def __init__(self, reading: Reading, job: Job) -> None:
-        self._job = job
-        self._r = reading
-        self._t = reading.times_s
-        pixels = reading.thumbs.reshape(reading.frames, -1, 3).astype(np.float32)
-        self._mean = pixels.mean(axis=1)
-        self._spread = pixels.std(axis=1).max(axis=1)
-        self._blank = self._spread < BLANK_SPREAD
-        self._pixels = reading.thumbs.reshape(reading.frames, -1)
+    def __init__(self, reading: Reading) -> None:
+        self._r, self._t = reading, reading.times_s
+        pixels = reading.thumbs.reshape(reading.frames, -1, 3)
+        self._mean = pixels.mean(axis=1, dtype=np.float32)
+        self._spread = _spread(pixels)
+        bright = self._mean.max(axis=1)
+        # Dark and white screens carry more coding noise than their colour shows; other colours must be truly even.
+        self._at_the_end = (bright < 14) | (self._mean.min(axis=1) > 240)
+        self.blank: NDArray[np.bool_] = self._spread < np.where(self._at_the_end, 5.0, 2.0)
 
     def hard(self) -> list[int]:
         """Frames that look like the first of a new shot."""
         r = self._r
         kinship = r.kinship.copy()
-        # Two pictures without structure are compared by colour alone.
-        apart = np.zeros(r.frames)
-        apart[1:] = np.abs(np.diff(self._mean, axis=0)).max(axis=1)
-        flat = np.zeros(r.frames, dtype=bool)
-        flat[1:] = (self._spread[1:] < 10) | (self._spread[:-1] < 10)
-        kinship[flat & (apart > 25)] = 0.0
-        return [int(i) for i in np.flatnonzero((kinship < MOST_KINSHIP) & (r.change >= LEAST_CHANGE)) if i > 0]
+        # Two pictures of which one has no structure are compared by their colours alone.
+        flat = np.minimum(self._spread[1:], self._spread[:-1]) < 10
+        for i in np.flatnonzero(flat & (r.change[1:] >= LONE_CHANGE)) + 1:
+            apart = np.abs(r.thumbs[i].astype(np.int16) - r.thumbs[i - 1]).mean()
+            kinship[i] = 0.0 if apart > 10 else kinship[i]
+        around = np.maximum(_shifted(r.change, 1), _shifted(r.change, -1))
+        alone = (r.change >= LONE_CHANGE) & (r.change > 5 * around) & (kinship < LONE_KINSHIP)
+        new = ((kinship < MOST_KINSHIP) & (r.change >= LEAST_CHANGE)) | alone
+        return [int(i) for i in np.flatnonzero(new) if i > 0]
 
-    def without_flashes(self, frames: list[int]) -> list[int]:
-        """Drop what begins and ends a disturbance after which the old picture is back."""
-        left, kept = list(frames), []
+    def without_flashes(self, frames: list[int]) -> tuple[list[int], list[int]]:
+        """The frames that begin a shot, and those that only begin or end a disturbance."""
+        left, kept, flashes = list(frames), [], []
         while left:
             first = left.pop(0)
             last = self._end_of_flash(first)
             if last is None:
                 kept.append(first)
-            else:
-                left = [i for i in left if i > last]
-        return kept
+                continue
+            flashes += [first, *(i for i in left if i <= last)]
+            left = [i for i in left if i > last]
+        return kept, flashes
 
     def _end_of_flash(self, first: int) -> int | None:
-        before = first - 1
-        end = int(np.searchsorted(self._t, self._t[first] + FLASH_S, side="right"))
-        for after in range(min(end, self._r.frames) - 1, first, -1):
-            if self._blank[after] and not self._blank[before]:
+        """The frame at which the picture from before `first` is back, if it comes back soon."""
+        start, end = np.searchsorted(self._t, [self._t[first] - FLASH_S / 2, self._t[first] + FLASH_S])
+        # In a fade the frames next to the blank one are faint and look alike: compare with a full picture.
+        before = int(start) + int(np.argmax(self._spread[start:first]))
+        flashed = self._mean[first].mean() - self._mean[before].mean() > 25
+        for after in range(min(int(end), self._r.frames - 1), first, -1):
+            if self._spread[after] < 0.6 * self._spread[before]:
                 continue
-            if alike(self._r.thumbs[before], self._r.thumbs[after]):
+            pictures = self._r.thumbs[before], self._r.thumbs[after]
+            # Things that move fast are not where they were, but their colours are.
+            if alike(*pictures) or (flashed and common_colours(*pictures) > SAME_COLOURS):
                 return after
         return None
 
-    def fades(self, hard: list[int]) -> tuple[list[Cut], list[int]]:
+    def fades(self, hard: list[int], flashes: list[int]) -> tuple[list[Cut], list[int]]:
         """Transitions through a blank picture, and the hard cuts that are not part of one."""
         cuts: list[Cut] = []
-        edges = np.flatnonzero(np.diff(np.concatenate([[False], self._blank, [False]]).astype(int)))
+        edges = np.flatnonzero(np.diff(np.concatenate([[False], self.blank, [False]]).astype(int)))
         for start, stop in zip(edges[::2], edges[1::2], strict=True):
             inside = [i for i in hard if start <= i <= stop]
             if start == 0 or stop == self._r.frames:
@@ -128,70 +140,64 @@ class _Finder:
                     if not any(abs(i - edge) <= 2 for i in hard):
                         cuts.append(Cut(float(self._t[edge]), "fade"))
                 continue
+            if not self._at_the_end[start] and inside:
+                continue  # a plain coloured picture that a hard cut opens or closes
             hard = [i for i in hard if i not in inside]
-            if length_s <= FLASH_S and self._returns(start, stop):
-                continue
-            cuts.append(Cut(float(self._t[start] + self._t[stop]) / 2, "fade"))
+            flashed = any(start <= i <= stop for i in flashes)
+            if length_s > FLASH_S or not (flashed or self._returns(int(start), int(stop))):
+                cuts.append(Cut(float(self._t[start] + self._t[stop]) / 2, "fade"))
         return cuts, hard
+
+    def dips(self, known_s: list[float]) -> list[Cut]:
+        """Fades that turn back before the picture is blank: its contrast collapses and another picture comes up."""
+        cuts: list[Cut] = []
+        for i in np.flatnonzero(self._spread < 0.5 * np.median(self._spread)):
+            time_s = float(self._t[i])
+            near = slice(*np.searchsorted(self._t, [time_s - 0.25, time_s + 0.25]))
+            if self._spread[i] > self._spread[near].min() or any(abs(time_s - known) < 0.5 for known in known_s):
+                continue
+            before, after = (int(k) for k in np.searchsorted(self._t, [time_s - DIP_S, time_s + DIP_S]))
+            if before == 0 or after >= self._r.frames:
+                continue
+            rims = self._spread[before:i].max(), self._spread[i + 1 : after + 1].max()
+            if self._spread[i] > COLLAPSE * min(rims) or min(rims) < 12:
+                continue
+            pictures = self._r.thumbs[before], self._r.thumbs[after]
+            if not alike(*pictures) and common_colours(*pictures) < SAME_COLOURS:
+                cuts.append(Cut(time_s, "fade"))
+                known_s = [*known_s, time_s]
+        return cuts
 
     def _returns(self, start: int, stop: int) -> bool:
         """Whether the picture before the blank stretch is the one after it."""
-        before = self._r.thumbs[max(0, start - 2)]
-        for after in range(stop, min(stop + 8, self._r.frames)):
-            if alike(before, self._r.thumbs[after]):
-                return True
-        return False
-
-    def dissolves(self, known_s: list[float]) -> list[Cut]:
-        """Gradual changes from one picture to another, away from the cuts at `known_s`."""
-        found: list[tuple[float, float, float]] = []
-        for length_s in DISSOLVE_S:
-            stride = max(1, int(length_s / 8 / max(1e-3, float(np.median(np.diff(self._t))))))
-            for a in range(0, self._r.frames - 2, stride):
-                if a % 64 == 0:
-                    self._job.check()
-                b = int(np.searchsorted(self._t, self._t[a] + length_s))
-                if b >= self._r.frames:
-                    break
-                if b - a < 4 or any(self._t[a] - 0.05 <= k <= self._t[b] + 0.05 for k in known_s):
-                    continue
-                score, middle = self._mix(a, b)
-                if score > 0:
-                    found.append((score, float(self._t[a] + middle * (self._t[b] - self._t[a])), length_s))
-        found.sort(reverse=True)
-        kept: list[tuple[float, float]] = []
-        for score, time_s, length_s in found:
-            if all(abs(time_s - other) > max(0.5, length_s / 2) for _, other in kept):
-                kept.append((score, time_s))
-        return [Cut(time_s, "dissolve") for _, time_s in kept]
-
-    def _mix(self, a: int, b: int) -> tuple[float, float]:
-        """How well the frames between `a` and `b` are mixtures of these two; 0 when they are no two pictures."""
-        first, last = self._pixels[a].astype(np.float32), self._pixels[b].astype(np.float32)
-        towards = last - first
-        size = float(towards @ towards)
-        if size / len(towards) < 12.0**2 or self._blank[a] or self._blank[b]:
-            return 0.0, 0.0
-        if alike(self._r.thumbs[a], self._r.thumbs[b], least=0.55):
-            return 0.0, 0.0
-        between = np.unique(np.linspace(a, b, 11).astype(int))[1:-1]
-        offset = self._pixels[between].astype(np.float32) - first
-        share = offset @ towards / size
-        left = np.sqrt(np.square(offset - share[:, None] * towards).sum(axis=1) / size)
-        if share.min() < -0.15 or share.max() > 1.15 or np.diff(share).min() < -0.1:
-            return 0.0, 0.0
-        # A jump is a hard cut that was judged before; a dissolve has frames truly in between.
-        if float(np.diff(np.concatenate([[0], share, [1]])).max()) > 0.6:
-            return 0.0, 0.0
-        halfway = np.interp(
-            0.5, np.maximum.accumulate(share), (self._t[between] - self._t[a]) / (self._t[b] - self._t[a])
-        )
-        worst = float(np.sort(left)[-2:].mean())
-        return max(0.0, 0.25 - worst), float(halfway)
+        first, last = np.searchsorted(self._t, [self._t[start] - FLASH_S, self._t[stop] + FLASH_S])
+        before = int(first) + int(np.argmax(self._spread[first:start]))
+        after = stop + int(np.argmax(self._spread[stop : max(stop + 1, int(last))]))
+        pictures = self._r.thumbs[before], self._r.thumbs[after]
+        return alike(*pictures) or common_colours(*pictures) > SAME_COLOURS
 
 
-def alike(a: NDArray[np.uint8], b: NDArray[np.uint8], least: float = 0.8) -> bool:
-    """Whether two thumbnails show the same picture, up to a small shift and a change of light."""
-    height, width = a.shape[:2]
-    inner = a[2 : height - 2, 4 : width - 4]
-    return float(cv2.matchTemplate(b, inner, cv2.TM_CCOEFF_NORMED).max()) >= least
+def common_colours(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
+    """Share of the colours, in eighths of each channel, that two thumbnails have in common, 0 to 1."""
+    counts = [np.bincount(_codes(picture), minlength=512) for picture in (a, b)]
+    return float(np.minimum(*counts).sum() / counts[0].sum())
+
+
+def _codes(picture: NDArray[np.uint8]) -> NDArray[np.int64]:
+    steps = (picture.reshape(-1, 3) >> 5).astype(np.int64)
+    return steps[:, 0] * 64 + steps[:, 1] * 8 + steps[:, 2]
+
+
+def _spread(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Largest standard deviation of the three channels for each frame; in parts, to spare memory."""
+    parts = [part.std(axis=1, dtype=np.float32).max(axis=1) for part in np.array_split(pixels, 1 + len(pixels) // 2000)]
+    return np.concatenate(parts).astype(np.float32)
+
+
+def _shifted(values: NDArray[np.float64], by: int) -> NDArray[np.float64]:
+    moved = np.roll(values, by)
+    if by > 0:
+        moved[:by] = 0
+    else:
+        moved[by:] = 0
+    return moved
