@@ -30,6 +30,7 @@ _COPIED_FROM = ("mov", "matroska", "mpegts", "flv")
 """Containers that give every packet its time of display; AVI and raw streams do not."""
 _CONTAINER_OPTIONS = {"movflags": "+faststart", "fflags": "+bitexact"}
 _AHEAD_S = 0.5
+_MAX_REORDERED = 32
 
 
 class Mix(StrEnum):
@@ -130,7 +131,7 @@ def _soundtrack(clip: Clip, waveform: Waveform, sample_rate: int, mix: Mix, musi
     music = fit_duration(music, AUDIO_RATE, length_s, fade_out_s=_FADE_OUT_S)
     job.check()
     if mix is Mix.REPLACE or not clip.has_sound:
-        return limited(music, AUDIO_RATE, music_gain_db)
+        return limited(music, AUDIO_RATE, music_gain_db) if music_gain_db else music
     own = read_audio(clip, sample_rate=AUDIO_RATE, stereo=True, duration_s=max(length_s, 0.01), job=Job(stop=job.stop))
     own_sound = fit_duration(own.waveform, AUDIO_RATE, length_s)
     together = duck if mix is Mix.DUCK else blend
@@ -158,11 +159,9 @@ def _length_is_right(path: Path, clip: Clip) -> bool:
 
 def _copied(source: InputContainer, stream: VideoStream, video: VideoStream, clip: Clip) -> Iterator[Packet[Any]]:
     start = stream.start_time
-    frame_ticks = round(1 / (clip.fps or 25.0) / float(stream.time_base or 1))
+    frame_ticks = max(1, round(1 / (clip.fps or 25.0) / float(stream.time_base or 1)))
     discard_others(source, stream)
-    for packet in source.demux(stream):
-        if not packet.size:
-            continue
+    for packet in _with_decoding_times(source, stream, frame_ticks):
         if packet.pts is None or packet.dts is None:
             raise ValueError("a packet without a time")
         start = packet.pts if start is None else start
@@ -172,6 +171,26 @@ def _copied(source: InputContainer, stream: VideoStream, video: VideoStream, cli
             packet.duration = frame_ticks
         packet.stream = video
         yield packet
+
+
+def _with_decoding_times(source: InputContainer, stream: VideoStream, frame_ticks: int) -> Iterator[Packet[Any]]:
+    """The packets; Matroska tells no decoding time for the first ones of a stream with B-frames, so count backwards."""
+    waiting: list[Packet[Any]] = []
+    for packet in source.demux(stream):
+        if not packet.size:
+            continue
+        if packet.dts is None and len(waiting) < _MAX_REORDERED:
+            waiting.append(packet)
+            continue
+        for back, early in enumerate(reversed(waiting), start=1):
+            if packet.dts is not None:
+                early.dts = min(packet.dts - back * frame_ticks, early.pts if early.pts is not None else packet.dts)
+        yield from waiting
+        waiting = []
+        yield packet
+    for early in waiting:  # fewer pictures than the decoder could reorder
+        early.dts = early.pts
+    yield from waiting
 
 
 def _write_encoded(clip: Clip, sound: list[Packet[Any]], path: Path, job: Job) -> None:
