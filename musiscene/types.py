@@ -87,7 +87,7 @@ class Clip:
     audio_stream: int | None = None
     """Index of the chosen audio stream in the container."""
     audio_silent: bool = False
-    """There is an audio track, and every sample in it is digital silence."""
+    """There is an audio track, and nothing to hear in it: digital silence, or a converter's noise below -70 dBFS."""
     size_bytes: int = 0
 
     @property
