@@ -353,6 +353,25 @@ def test_a_path_that_is_not_there_is_said_before_loading(options: dict[str, Any]
     assert "nowhere" in reason
 
 
+def test_a_clip_is_exported_as_a_plain_llama(options: dict[str, Any], clip: Clip, tmp_path: Path) -> None:
+    """The folder holds a Llama, its tokenizer and the prompt; greedy, it answers as the captioner does."""
+    from transformers import LlamaForCausalLM
+
+    from musiscene.networks.mu_llama.tokenizer import load_tokenizer
+
+    captioner = SPEC.load({**options, "temperature": 0.0, "max_new": 12})
+    folder = captioner.export(clip, tmp_path / "export")
+    tokenizer = load_tokenizer(folder)
+    template = (folder / "prompt.txt").read_text()
+    ids = [1, *tokenizer.encode(template.format(question="What is it?"))]
+    model = LlamaForCausalLM.from_pretrained(folder)
+    written = model.generate(
+        torch.tensor([ids]), attention_mask=torch.ones(1, len(ids)), max_new_tokens=12, do_sample=False, pad_token_id=2
+    )[0, len(ids) :]
+    answer = tokenizer.decode(written.tolist())
+    assert answer.strip().startswith("".join(captioner.ask(clip, "What is it?")).strip())
+
+
 def test_blending_with_neighbours_changes_what_is_heard(options: dict[str, Any], clip: Clip, tmp_path: Path) -> None:
     """The original's kNN option works with any file of vectors, without faiss."""
     np.save(tmp_path / "knn.npy", np.random.default_rng(0).standard_normal((40, 16)).astype(np.float32))

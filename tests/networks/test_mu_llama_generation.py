@@ -15,7 +15,17 @@ from torch import Tensor
 
 from musiscene.networks.mu_llama.checkpoint import Checkpoint, open_checkpoint
 from musiscene.networks.mu_llama.decoder import TunedRows, load_decoder, load_tuning
-from musiscene.networks.mu_llama.generate import GREEDY, Sampling, Step, choose, generate, nucleus, stream
+from musiscene.networks.mu_llama.generate import (
+    GREEDY,
+    Layout,
+    Sampling,
+    Step,
+    _read_prompts,
+    choose,
+    generate,
+    nucleus,
+    stream,
+)
 from musiscene.networks.mu_llama.listener import load_listener
 from musiscene.networks.mu_llama.tiny import TINY, random_tensors
 
@@ -78,6 +88,29 @@ def test_a_rows_answer_does_not_depend_on_its_batch(checkpoint: Checkpoint, pool
         row = generate(decoder, [prompt], music_terms=terms[i : i + 1], sampling=sampling, seeds=[7 + i], eos=NEVER)
         assert row == [batch[i]]
     assert generate(decoder, PROMPTS, music_terms=terms, sampling=sampling, seeds=[1, 2, 3], eos=NEVER) != batch
+
+
+def test_a_shared_beginning_is_read_once(checkpoint: Checkpoint, pooled: Tensor) -> None:
+    """Prompts with a common beginning, of equal or unequal length, get the answers they get alone."""
+    decoder, listener = load_decoder(checkpoint), load_listener(checkpoint)
+    terms = listener.terms(decoder, pooled[:1])
+    beginning = [1, *range(100, 130)]
+    sampling = Sampling(temperature=0.0, max_new=16)
+    lengths: list[tuple[int, ...]] = []
+    decoder.register_forward_pre_hook(lambda module, given: lengths.append(tuple(given[0].shape)))
+    for tails in ([[7, 8], [9], [10, 11, 12, 13]], [[7, 8], [9, 10], [11, 12]], [[], [9], [9, 10]]):
+        prompts = [beginning + tail for tail in tails]
+        expected = [
+            generate(decoder, [prompt], music_terms=terms, sampling=sampling, eos=NEVER)[0] for prompt in prompts
+        ]
+        lengths.clear()
+        batch = generate(decoder, prompts, music_terms=terms.expand(3, -1, -1), sampling=sampling, eos=NEVER)
+        assert batch == expected
+        shared = len(beginning) - (not all(tails))
+        assert lengths[:2] == [(1, shared), (3, max(map(len, prompts)) - shared)]
+    lengths.clear()
+    generate(decoder, prompts, music_terms=listener.terms(decoder, pooled), sampling=sampling)
+    assert lengths[0][0] == 3  # different music: nothing can be shared
 
 
 def test_samples_follow_the_nucleus() -> None:
@@ -168,18 +201,13 @@ def test_the_static_step_equals_the_eager_one(checkpoint: Checkpoint, pooled: Te
     prompts = PROMPTS if padded else [PROMPTS[0]] * 3
     longest = max(map(len, prompts))
     terms = listener.terms(decoder, pooled)
-    padding = torch.tensor([longest - len(prompt) for prompt in prompts]) if padded else None
-    tokens = torch.tensor([[2] * (longest - len(prompt)) + prompt for prompt in prompts])
+    layout = Layout(0, torch.tensor([longest - len(prompt) for prompt in prompts]))
     outputs = []
     with torch.inference_mode():
         for static in (False, True):
             cache = decoder.new_cache(3, longest + 6)
-            slots = torch.arange(longest)
-            offset = torch.zeros(3, dtype=torch.long) if padding is None else padding
-            mask = slots[None, :] <= slots[:, None]
-            seen = (mask[None] & (slots[None] >= offset[:, None])[:, None, :]) | torch.eye(longest, dtype=torch.bool)
-            decoder(tokens, (slots[None] - offset[:, None]).clamp(min=0), cache, slots, longest, seen[:, None], terms)
-            step = Step(decoder, cache, padding, terms, None, longest)
+            _read_prompts(decoder, prompts, cache, layout, terms, None)
+            step = Step(decoder, cache, layout, terms, None, longest)
             logits = []
             for token in range(6):
                 row = torch.tensor([token, token + 1, token + 2])

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ from musiscene.captions._mu_llama.options import Options, feature_folder
 from musiscene.errors import BackendError, MissingStreamError, RequestError
 from musiscene.media import read_audio
 from musiscene.networks.mert import WINDOW_S, listen, prepared
+from musiscene.networks.mu_llama.convert import export_for_clip
 from musiscene.networks.mu_llama.decoder import TunedRows
 from musiscene.networks.mu_llama.generate import Sampling, stream
 from musiscene.networks.mu_llama.tokenizer import TextStream
@@ -117,6 +119,7 @@ class MuLlamaCaptioner:
             music_terms=terms,
             sampling=self._sampling,
             seeds=[seed],
+            graph=self._graph,
         ):
             if token is None:
                 break
@@ -130,6 +133,28 @@ class MuLlamaCaptioner:
             job.progress(_LISTENING + (1 - _LISTENING) * _share(len(seen)), f"{len(seen)} words and signs")
             if guards.is_looping(seen):
                 break
+
+    def export(self, clip: Clip, folder: Path, *, job: Job | None = None) -> Path:
+        """Write a plain Llama that has heard a clip: any program that runs one with biases answers about the music.
+
+        Beside it lie the tokenizer and `prompt.txt`, the template that questions belong in.
+
+        Raises:
+            MissingStreamError: There is no sound.
+            StorageError: The disk refused, or has too little room.
+            Stopped: `job` was stopped.
+        """
+        job = job or Job()
+        terms = self._terms(CaptionKind.MUSIC, self.hear(clip, job))
+        export_for_clip(
+            self.loaded.checkpoint,
+            terms[0],
+            folder,
+            dtype=self.loaded.decoder.norm.weight.dtype,
+            tokenizer_from=self.loaded.tokenizer_folder,
+            on_progress=lambda share: job.progress(_LISTENING + (1 - _LISTENING) * share, "Writing the model"),
+        )
+        return folder
 
     def hear(self, clip: Clip | None, job: Job) -> Heard:
         """Listen to a clip, or remember what was heard of the same sound before.
@@ -164,6 +189,11 @@ class MuLlamaCaptioner:
     @property
     def _sampling(self) -> Sampling:
         return Sampling(self.options.temperature, self.options.top_p, self.options.max_new)
+
+    @property
+    def _graph(self) -> bool | None:
+        """Quantised kernels look at their data, which a captured graph cannot."""
+        return False if self.options.bits else None
 
     def _rows(self, kinds: frozenset[CaptionKind]) -> list[Row]:
         asked: list[tuple[CaptionKind, str]] = []
@@ -200,6 +230,7 @@ class MuLlamaCaptioner:
             tuned=tuned,
             sampling=self._sampling,
             seeds=[_row_seed(seed, row.place, row.attempts) for row in rows],
+            graph=self._graph,
         ):
             for index, token in enumerate(tokens):
                 if token is None:

@@ -40,10 +40,12 @@ class Scenes:
 class Loaded:
     """One LLaMA, its ear, and what scenes are imagined with (None: MU-LLaMA itself, zero-shot)."""
 
+    checkpoint: Checkpoint
     decoder: Decoder
     listener: Listener
     scenes: Scenes | None
     tokenizer: LlamaTokenizer
+    tokenizer_folder: Path
     mert: Mert
     blend: KnnBlend
     device: str
@@ -100,7 +102,9 @@ def load(options: Options, setup: Setup) -> Loaded:
     source = setup.merged or setup.adapter
     assert source is not None
     blend = _blend(options, device)
-    return Loaded(decoder, listener, scenes, tokenizer, mert, blend, device, name, source.name)
+    return Loaded(
+        checkpoint, decoder, listener, scenes, tokenizer, setup.tokenizer, mert, blend, device, name, source.name
+    )
 
 
 def quantizer(bits: int, dtype: torch.dtype, device: str) -> Callable[[torch.nn.Module], None]:

@@ -22,6 +22,7 @@ from musiscene.errors import BackendUnavailableError, StorageError
 from musiscene.networks.mu_llama import layout
 from musiscene.networks.mu_llama.checkpoint import Checkpoint
 from musiscene.networks.mu_llama.sizes import Sizes
+from musiscene.networks.mu_llama.tokenizer import TEMPLATE
 from musiscene.networks.tensor_files import check_names, open_tensors
 
 FACTS = "musiscene.json"
@@ -92,9 +93,7 @@ def convert(
     write_safetensors(folder / ADAPTER, adapter, lambda f: on_progress(f * adapter_share))
     write_safetensors(folder / MODEL, plain, lambda f: on_progress(adapter_share + f * (1 - adapter_share)))
     _write_config(folder, sizes, dtype)
-    for name in ("tokenizer.json", "tokenizer.model", "tokenizer_config.json"):
-        if tokenizer_from and (tokenizer_from / name).is_file() and tokenizer_from.resolve() != folder.resolve():
-            shutil.copyfile(tokenizer_from / name, folder / name)
+    _copy_tokenizer(tokenizer_from, folder)
     # Last of all: a folder with this file is complete.
     _write_json(folder / FACTS, {"format": _FORMAT, "network": "mu-llama", "sizes": asdict(sizes)})
 
@@ -125,7 +124,13 @@ def open_converted(folder: Path) -> Checkpoint:
 
 
 def export_for_clip(
-    checkpoint: Checkpoint, music_terms: Tensor, folder: Path, *, dtype: torch.dtype = torch.bfloat16
+    checkpoint: Checkpoint,
+    music_terms: Tensor,
+    folder: Path,
+    *,
+    dtype: torch.dtype = torch.bfloat16,
+    tokenizer_from: Path | None = None,
+    on_progress: Callable[[float], None] = lambda fraction: None,
 ) -> None:
     """Write a plain Llama that has heard one clip.
 
@@ -137,6 +142,8 @@ def export_for_clip(
         music_terms: The clip's `(prefix_layers, dim)` from `Listener.terms`.
         folder: Where `config.json` and `model.safetensors` are written.
         dtype: Type of all weights.
+        tokenizer_from: A folder whose tokenizer is copied along.
+        on_progress: Called with the share that is done; may raise to stop.
 
     Raises:
         StorageError: The disk refused, or has too little room.
@@ -144,8 +151,10 @@ def export_for_clip(
     sizes = checkpoint.sizes
     plain = _plain_llama(checkpoint, dtype, music_terms=music_terms.cpu())
     _make_room(folder, sum(_bytes(spec) for spec in plain.values()))
-    write_safetensors(folder / MODEL, plain)
+    write_safetensors(folder / MODEL, plain, on_progress)
     _write_config(folder, sizes, dtype)
+    _copy_tokenizer(tokenizer_from, folder)
+    (folder / "prompt.txt").write_text(TEMPLATE, encoding="utf-8")
 
 
 Spec = tuple[torch.dtype, tuple[int, ...], Callable[[], Tensor]]
@@ -230,6 +239,12 @@ def _write_config(folder: Path, sizes: Sizes, dtype: torch.dtype) -> None:
     config = llama_config(sizes).to_dict()
     config |= {"architectures": ["LlamaForCausalLM"], "attention_bias": True, "mlp_bias": True}
     _write_json(folder / "config.json", config | {"dtype": str(dtype).removeprefix("torch.")})
+
+
+def _copy_tokenizer(source: Path | None, folder: Path) -> None:
+    for name in ("tokenizer.json", "tokenizer.model", "tokenizer_config.json"):
+        if source and (source / name).is_file() and source.resolve() != folder.resolve():
+            shutil.copyfile(source / name, folder / name)
 
 
 def _write_json(path: Path, document: dict[str, Any]) -> None:

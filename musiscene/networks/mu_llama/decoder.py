@@ -7,6 +7,7 @@ so that on CUDA it can be captured as a graph (`generate.GraphStep`).
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 
 import torch
@@ -66,6 +67,12 @@ class Cache:
         frequencies = sizes.rope_theta ** (-torch.arange(0, sizes.head_dim, 2, dtype=torch.float32) / sizes.head_dim)
         angles = torch.outer(torch.arange(positions, dtype=torch.float32), frequencies).to(like.device)
         self.cosines, self.sines = angles.cos(), angles.sin()
+
+    def first_row(self) -> Cache:
+        """The first row alone, as a view: what is written to it is written here."""
+        view = copy(self)
+        view.keys, view.values = self.keys[:, :1], self.values[:, :1]
+        return view
 
 
 class DecoderLayer(nn.Module):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,10 @@ from torch import Tensor
 
 from musiscene.networks.mu_llama.decoder import Cache, Decoder, TunedRows
 
+_LOG = logging.getLogger(__name__)
 EOS = 2
+_WORTH_SHARING = 16
+"""Shorter common beginnings are not worth a pass of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,8 @@ def stream(
 ) -> Iterator[list[int | None]]:
     """Generate, yielding after each step one token per row; None for rows that have ended.
 
-    Rows of unequal length are padded on the left and masked. Whoever iterates may stop at any step.
+    Rows of unequal length are padded and masked. What all prompts begin with is read once, if all rows hear the same:
+    the template is most of a prompt. Whoever iterates may stop at any step.
 
     Args:
         decoder: The network.
@@ -93,20 +98,15 @@ def stream(
     """
     device = decoder.norm.weight.device
     batch, longest = len(prompts), max(len(prompt) for prompt in prompts)
-    padding = torch.tensor([longest - len(prompt) for prompt in prompts], device=device)
-    tokens = torch.tensor([[0] * (longest - len(prompt)) + list(prompt) for prompt in prompts], device=device)
     numbers = _uniforms(seeds, batch, sampling.max_new).to(device)
     terms = None if music_terms is None else music_terms.to(decoder.norm.weight)
-
     cache = decoder.new_cache(batch, longest + sampling.max_new)
-    slots = torch.arange(longest, device=device)
-    padded = len({len(prompt) for prompt in prompts}) > 1
-    mask = _prefill_mask(padding, slots) if padded else None
-    positions = (slots[None] - padding[:, None]).clamp(min=0)
-    logits = decoder(tokens, positions, cache, slots, longest, mask, terms, tuned)
-
+    layout = Layout(
+        _shared_length(prompts, terms, tuned), torch.tensor([longest - len(p) for p in prompts], device=device)
+    )
+    logits = _read_prompts(decoder, prompts, cache, layout, terms, tuned)
     use_graph = device.type == "cuda" if graph is None else graph
-    step = Step(decoder, cache, padding if padded else None, terms, tuned, longest, captured=use_graph)
+    step = Step(decoder, cache, layout, terms, tuned, longest, captured=use_graph)
     running = [True] * batch
     for index in range(sampling.max_new):
         chosen = choose(logits, sampling, numbers[:, index])
@@ -129,6 +129,27 @@ def generate(decoder: Decoder, prompts: Sequence[Sequence[int]], **options: obje
     return answers
 
 
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How rows lie in the cache: a shared beginning, then padding, then the rest of each, all ending together.
+
+    Attributes:
+        shared: Length of the shared beginning; 0 when there is none.
+        padding: Padding of each row, `(batch,)`.
+    """
+
+    shared: int
+    padding: Tensor
+
+    def positions(self, slots: Tensor) -> Tensor:
+        """Rotary positions of cache places behind the shared beginning, `(batch, len(slots))`."""
+        return (slots[None] - self.padding[:, None]).clamp(min=0)
+
+    def visible(self, columns: Tensor) -> Tensor:
+        """Whether a cache place holds a token, `(batch, len(columns))`."""
+        return (columns < self.shared) | (columns >= self.shared + self.padding[:, None])
+
+
 class Step:
     """One decoding step with static shapes: the place in the cache and the position are tensors.
 
@@ -140,21 +161,25 @@ class Step:
         self,
         decoder: Decoder,
         cache: Cache,
-        padding: Tensor | None,
+        layout: Layout,
         terms: Tensor | None,
         tuned: TunedRows | None,
         start: int,
         *,
         captured: bool = False,
     ) -> None:
-        self.decoder, self.cache, self.terms, self.tuned = decoder, cache, terms, tuned
-        self.start, self.padding = start, padding
+        self.decoder, self.cache, self.layout, self.terms, self.tuned = decoder, cache, layout, terms, tuned
+        self.start, self.padded = start, bool(layout.padding.any())
         device = cache.keys.device
         _, batch, _, self.length, _ = cache.keys.shape
         self.slots = torch.tensor([start], device=device)
-        self.offset = torch.zeros(batch, dtype=torch.long, device=device) if padding is None else padding
         self.columns = torch.arange(self.length, device=device)
-        self.graph = self._capture(batch) if captured and device.type == "cuda" else None
+        self.graph: torch.cuda.CUDAGraph | None = None
+        if captured and device.type == "cuda":
+            try:
+                self.graph = self._capture(batch)
+            except RuntimeError as error:  # another library's kernel that cannot be captured: slower, not wrong
+                _LOG.warning("The decoding step could not be captured as a CUDA graph: %s", error)
 
     def __call__(self, tokens: Tensor) -> Tensor:
         """Append `tokens` `(batch,)` to the rows; logits `(batch, vocabulary)` of what follows."""
@@ -164,7 +189,7 @@ class Step:
             logits = self.logits
         else:
             limit = self.start + 1
-            mask = None if self.padding is None else (self.columns[:limit] >= self.offset[:, None])[:, None, None]
+            mask = self.layout.visible(self.columns[:limit])[:, None, None] if self.padded else None
             logits = self._forward(tokens, limit, mask)
             self.start += 1
         self.slots += 1
@@ -172,11 +197,11 @@ class Step:
 
     def masked(self, tokens: Tensor) -> Tensor:
         """The step as it is captured: over the whole cache, nothing depends on the host."""
-        seen = (self.columns >= self.offset[:, None]) & (self.columns <= self.slots)
+        seen = self.layout.visible(self.columns) & (self.columns <= self.slots)
         return self._forward(tokens, self.length, seen[:, None, None])
 
     def _forward(self, tokens: Tensor, limit: int, mask: Tensor | None) -> Tensor:
-        positions = self.slots - self.offset[:, None]
+        positions = self.layout.positions(self.slots)
         logits: Tensor = self.decoder(
             tokens[:, None], positions, self.cache, self.slots, limit, mask, self.terms, self.tuned
         )
@@ -205,9 +230,45 @@ def _uniforms(seeds: Sequence[int], batch: int, steps: int) -> Tensor:
     return torch.stack(rows)
 
 
-def _prefill_mask(padding: Tensor, slots: Tensor) -> Tensor:
-    """Causal order without the padding; a padded position sees itself, as a softmax over nothing is not a number."""
-    causal = slots[None, :] <= slots[:, None]
-    real = slots[None, :] >= padding[:, None]
-    itself = slots[None, :] == slots[:, None]
-    return ((causal[None] & real[:, None, :]) | itself[None])[:, None]
+def _shared_length(prompts: Sequence[Sequence[int]], terms: Tensor | None, tuned: TunedRows | None) -> int:
+    """Number of tokens that all prompts begin with, if they are heard alike; each keeps at least one of its own."""
+    if len(prompts) == 1 or tuned is not None or (terms is not None and not bool((terms == terms[:1]).all())):
+        return 0
+    length = 0
+    for column in zip(*(prompt[:-1] for prompt in prompts), strict=False):
+        if len(set(column)) > 1:
+            break
+        length += 1
+    return length if length >= _WORTH_SHARING else 0
+
+
+def _read_prompts(
+    decoder: Decoder,
+    prompts: Sequence[Sequence[int]],
+    cache: Cache,
+    layout: Layout,
+    terms: Tensor | None,
+    tuned: TunedRows | None,
+) -> Tensor:
+    """Fill the cache with the prompts; logits `(batch, vocabulary)` of what follows them."""
+    device, shared = cache.keys.device, layout.shared
+    if shared:
+        slots = torch.arange(shared, device=device)
+        beginning = torch.tensor([prompts[0][:shared]], device=device)
+        one = None if terms is None else terms[:1]
+        decoder(beginning, slots[None], cache.first_row(), slots, shared, None, one)
+        cache.keys[:, 1:, :, :shared] = cache.keys[:, :1, :, :shared]
+        cache.values[:, 1:, :, :shared] = cache.values[:, :1, :, :shared]
+    pads = layout.padding.tolist()
+    tokens = torch.tensor([[0] * pad + list(p[shared:]) for p, pad in zip(prompts, pads, strict=True)], device=device)
+    longest = shared + tokens.shape[1]
+    slots = torch.arange(shared, longest, device=device)
+    mask = None
+    if shared or any(pads):
+        columns = torch.arange(longest, device=device)
+        causal = columns[None, :] <= slots[:, None]
+        # A padded place sees itself, as a softmax over nothing is not a number.
+        itself = columns[None, :] == slots[:, None]
+        mask = ((causal & layout.visible(columns)[:, None]) | itself)[:, None]
+    logits: Tensor = decoder(tokens, layout.positions(slots), cache, slots, longest, mask, terms, tuned)
+    return logits

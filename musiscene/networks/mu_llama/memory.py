@@ -79,13 +79,29 @@ def memory_free(device: str) -> float | None:
         return float(torch.cuda.mem_get_info(torch.device(device))[0])
     if device == "mps":
         return float(torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory())
-    try:
-        with Path("/proc/meminfo").open(encoding="ascii") as file:
-            for line in file:
-                if line.startswith("MemAvailable:"):
-                    return float(line.split()[1]) * 1024
-    except OSError:
-        pass
+    known = [free for free in (_available(), _container_room()) if free is not None]
+    if known:
+        return min(known)
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
         return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     return None
+
+
+def _available() -> float | None:
+    try:
+        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return float(line.split()[1]) * 1024
+    except (OSError, ValueError):
+        pass
+    return None
+
+
+def _container_room() -> float | None:
+    """What a container (cgroup version 2) may still take; None without a limit."""
+    group = Path("/sys/fs/cgroup")
+    try:
+        limit = float((group / "memory.max").read_text())
+        return limit - float((group / "memory.current").read_text())
+    except (OSError, ValueError):  # "max" is no number
+        return None
