@@ -7,11 +7,13 @@ import importlib.util
 import os
 import platform
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from musiscene import __version__
+from musiscene.pipeline import backend_options
 from musiscene.profiles import PROFILES, choose
 from musiscene.registry import BackendSpec, discover
 from musiscene.settings import Settings
@@ -84,6 +86,7 @@ def examine(settings: Settings) -> Report:
 
     Raises:
         UnknownBackendError: The settings name a profile that there is not.
+        ConfigError: The settings of the language model cannot be used.
     """
     profile = choose(settings.profile)
     checks = [
@@ -97,7 +100,12 @@ def examine(settings: Settings) -> Report:
         _ratings(settings),
     ]
     checks += [_profile(name) for name in PROFILES]
-    checks += [_backend(spec, stage) for stage in ("captions", "soundtracks") for spec in discover(stage)]
+    options = backend_options(settings)
+    checks += [
+        _backend(spec, stage, options.get(spec.name))
+        for stage in ("captions", "soundtracks")
+        for spec in discover(stage)
+    ]
     checks += [_extra(name, imports) for name, imports in EXTRAS.items()]
     return Report(
         __version__, profile.name, profile.reason or f"{profile.name}, because it was asked for", tuple(checks)
@@ -171,9 +179,9 @@ def _profile(name: str) -> Check:
     return Check(f"Profile {name}", None if reason else True, PROFILES[name].summary, reason or "")
 
 
-def _backend(spec: BackendSpec, stage: str) -> Check:
+def _backend(spec: BackendSpec, stage: str, options: Mapping[str, Any] | None) -> Check:
     what = ", ".join(kind.value for kind in sorted(spec.produces)) or "soundtracks"
-    reason = spec.why_unavailable()
+    reason = spec.why_unavailable(options)
     memory = f" It takes {spec.vram_gb:g} GB on a GPU." if spec.vram_gb else ""
     return Check(f"Backend {spec.name} ({what})", None if reason else True, f"{spec.summary}{memory}", reason or "")
 

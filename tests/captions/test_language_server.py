@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from musiscene.captions._language import Connection, LanguageModelError, ModelSource, Sampling, Waits, ask
+from musiscene.captions._language.background import follow
 from musiscene.captions._language.failures import retry_after_s
-from musiscene.captions._language.model import LanguageModel
+from musiscene.captions._language.model import Delta, LanguageModel
 from musiscene.captions._language.prompts import edited
 from musiscene.errors import Stopped
 from musiscene.types import Job
@@ -195,6 +196,17 @@ def test_a_silent_server_is_left_after_the_time_limit(chat: Any, acts: Any) -> N
     with pytest.raises(LanguageModelError, match=r"1 seconds.*MUSISCENE_LLM_TIMEOUT_S"):
         question(model)
     assert chat.asked[0].gone.wait(10)
+
+
+def test_signs_of_life_alone_are_no_answer() -> None:
+    """A server that sends nothing but comments is left in the end."""
+
+    def alive(put: Any, left: threading.Event) -> None:
+        while not left.wait(0.01):
+            put(Delta())
+
+    with pytest.raises(LanguageModelError, match="no end"):
+        list(follow(alive, Job(), silence_s=60, longest_s=0.2))
 
 
 def test_a_slow_server_is_waited_for(chat: Any, acts: Any) -> None:

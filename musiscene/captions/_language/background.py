@@ -20,11 +20,14 @@ Produce = Callable[[Put, threading.Event], None]
 """Hands on pieces of an answer until it is complete or the event is set: nobody listens any more."""
 
 
-def follow(produce: Produce, job: Job, silence_s: float = math.inf) -> Iterator[Delta]:
-    """Yield what `produce` hands on in its thread; leave it when `job` is stopped or nothing comes for `silence_s`.
+def follow(produce: Produce, job: Job, silence_s: float = math.inf, longest_s: float = math.inf) -> Iterator[Delta]:
+    """Yield what `produce` hands on in its thread.
+
+    It is left when `job` is stopped, when nothing comes for `silence_s`, or when there is no end after `longest_s`:
+    signs of life alone are no answer.
 
     Raises:
-        LanguageModelError: Nothing came for too long, or `produce` raised it.
+        LanguageModelError: It took too long, or `produce` raised it.
         Stopped: `job` was stopped.
     """
     arrived: queue.Queue[Delta | BaseException | None] = queue.Queue()
@@ -39,10 +42,16 @@ def follow(produce: Produce, job: Job, silence_s: float = math.inf) -> Iterator[
             arrived.put(None)
 
     threading.Thread(target=work, name="musiscene-language-model", daemon=True).start()
-    heard = time.monotonic()
+    heard = began = time.monotonic()
     try:
         while True:
             job.check()
+            if time.monotonic() - began > longest_s:
+                raise LanguageModelError(
+                    f"The language model has come to no end in {longest_s:g} seconds. Try again later, or choose "
+                    "a smaller "
+                    "model."
+                )
             try:
                 item = arrived.get(timeout=POLL_S)
             except queue.Empty:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from musiscene.captions._language.background import follow, from_async
 from musiscene.captions._language.failures import ParameterRefusedError, broke_off, broken, refused, unreachable
 from musiscene.captions._language.model import Delta, Facts, LanguageModelError, Question
+from musiscene.captions._language.server import PATIENCE
 from musiscene.types import Job
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class HubClient:
         for own in (True, False):
             produce = from_async(lambda own=own: self._answer(question, own))  # type: ignore[misc]
             try:
-                yield from follow(produce, job, self._connection.timeout_s)
+                yield from follow(produce, job, self._connection.timeout_s, PATIENCE * self._connection.timeout_s)
                 return
             except ParameterRefusedError:
                 if not own:

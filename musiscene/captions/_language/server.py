@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from musiscene.captions._language.source import Connection
 
 CONNECT_S = 10.0
+PATIENCE = 10
+"""An answer may take so many times the longest silence."""
 MAX_LINE_BYTES = 1 << 20
 
 
@@ -48,7 +50,7 @@ class OpenAIServer:
         for body in forms:
             produce = from_async(lambda body=body: self._answer(body))  # type: ignore[misc]
             try:
-                yield from follow(produce, job, self._connection.timeout_s)
+                yield from follow(produce, job, self._connection.timeout_s, PATIENCE * self._connection.timeout_s)
                 return
             except ParameterRefusedError:
                 if body is forms[-1]:
