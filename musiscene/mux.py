@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -22,6 +23,7 @@ from musiscene.media.container import DECODE_ERRORS, discard_others, opened, pre
 from musiscene.media.encoding import AUDIO_BIT_RATE, AUDIO_RATE, add_h264, encode_aac, encode_h264, even_size
 from musiscene.media.files import atomic_path
 from musiscene.media.mixing import MAX_TRUE_PEAK_DBTP, blend, duck, limited
+from musiscene.media.probing import probe
 from musiscene.media.waveforms import fit_duration
 from musiscene.types import Clip, Job, Waveform
 
@@ -69,6 +71,7 @@ def mux(
     *,
     mix: Mix = Mix.REPLACE,
     music_gain_db: float = 0.0,
+    picture: Clip | None = None,
     job: Job | None = None,
 ) -> MuxResult:
     """Write `clip` with `waveform` as its soundtrack to `out`, an MP4 that browsers play while it loads.
@@ -83,6 +86,7 @@ def mux(
         out: Appears when it is complete; an older file is replaced.
         mix: What becomes of the clip's own sound, if it has any.
         music_gain_db: Makes the music louder or softer than its own level (`REPLACE`) or than the clip's sound.
+        picture: What `playable` made of the clip: its picture is used, so that it is encoded once for many soundtracks.
         job: Told how far it is, and asked to stop.
 
     Raises:
@@ -97,11 +101,29 @@ def mux(
         raise MissingStreamError(f"{clip.path.name} has no picture to put the music on; a video is needed.")
     sound = encode_aac(_soundtrack(clip, waveform, sample_rate, Mix(mix), music_gain_db, job), MAX_TRUE_PEAK_DBTP, job)
     job.progress(0.3, "Putting the music on the picture")
+    seen = picture or clip
     with atomic_path(out) as temporary:
-        copied = browsers_play(clip) and _write_copy(clip, sound, temporary, job)
-        if not copied:
+        fits = browsers_play(seen) and _write_copy(seen, clip, sound, temporary, job)
+        if not fits:
             _write_encoded(clip, sound, temporary, job)
+    copied = fits and seen is clip
     return MuxResult(Path(out), clip.duration_s, (clip.video_codec or "h264") if copied else "h264", copied)
+
+
+def playable(clip: Clip, folder: Path, job: Job | None = None) -> Clip:
+    """The clip itself where its picture can be copied; else a silent H.264 encoding of it in `folder`.
+
+    Raises:
+        UnreadableMediaError: The picture cannot be read.
+        StorageError: The file cannot be written.
+        Stopped: `job` was stopped.
+    """
+    if browsers_play(clip):
+        return clip
+    path = folder / f".picture-{secrets.token_hex(8)}.mp4"
+    with atomic_path(path) as temporary:
+        _write_encoded(clip, [], temporary, job or Job())
+    return probe(path)
 
 
 def browsers_play(clip: Clip) -> bool:
@@ -138,13 +160,13 @@ def _soundtrack(clip: Clip, waveform: Waveform, sample_rate: int, mix: Mix, musi
     return together(music, own_sound, AUDIO_RATE, music_gain_db)
 
 
-def _write_copy(clip: Clip, sound: list[Packet[Any]], path: Path, job: Job) -> bool:
-    """Copy the picture; False when the muxer cannot take these packets, and the picture must be encoded."""
+def _write_copy(seen: Clip, clip: Clip, sound: list[Packet[Any]], path: Path, job: Job) -> bool:
+    """Copy the picture of `seen`; False when the muxer cannot take its packets, and it must be encoded."""
     try:
-        with opened(clip.path) as source, _output(path) as container:
-            stream = _video_of(source, clip)
+        with opened(seen.path) as source, _output(path) as container:
+            stream = _video_of(source, seen)
             video: VideoStream = container.add_stream_from_template(stream, opaque=True)
-            _write(container, video, _copied(source, stream, video, clip), sound, clip, job)
+            _write(container, video, _copied(source, stream, video, seen), sound, clip, job)
     except (av.error.FFmpegError, ValueError, UnreadableMediaError):
         return False
     return _length_is_right(path, clip)
@@ -254,8 +276,10 @@ def _write(
     job: Job,
 ) -> None:
     """Interleave both by time, so that a player never has to look far ahead."""
-    audio: Any = container.add_stream("aac", rate=AUDIO_RATE, bit_rate=AUDIO_BIT_RATE)
-    audio.layout = "stereo"
+    audio: Any = None
+    if sound:
+        audio = container.add_stream("aac", rate=AUDIO_RATE, bit_rate=AUDIO_BIT_RATE)
+        audio.layout = "stereo"
     waiting = iter(sound)
     next_sound = next(waiting, None)
     for packet in pictures:

@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 
 from musiscene import media, mux
 from musiscene.captions._language.source import Connection, ModelSource
-from musiscene.errors import MissingStreamError, RequestError, Stopped, explain
+from musiscene.errors import MissingStreamError, MusisceneError, RequestError, Stopped, explain
 from musiscene.profiles import choose
 from musiscene.registry import BackendSpec, Pool, find_captioner, find_generator
 from musiscene.settings import Settings
@@ -350,12 +350,19 @@ class Pipeline:
         ]
         out_dir.mkdir(parents=True, exist_ok=True)
         with _Workers(stop, threads=3) as workers:
-            workers.start(self._score_all, spec, requests, sources, out_dir, options)
-            while workers.busy:
-                event = workers.next_event()
-                if event is not None:
-                    yield event
-            workers.check()
+            picture = _Picture(sources.picture, out_dir)
+            workers.start(self._score_all, spec, requests, sources, picture, options)
+            if sources.picture is not None:
+                workers.start(picture.prepare)
+            try:
+                while workers.busy:
+                    event = workers.next_event()
+                    if event is not None:
+                        yield event
+                workers.check()
+            finally:
+                workers.leave()
+                picture.discard()
 
     def score_duration(self, sources: Sources, asked_s: float | None) -> float:
         """How long the music will be, in seconds.
@@ -376,7 +383,7 @@ class Pipeline:
         spec: BackendSpec,
         requests: list[ScoreRequest],
         sources: Sources,
-        out_dir: Path,
+        picture: _Picture,
         options: ScoreOptions,
         workers: _Workers,
     ) -> None:
@@ -389,7 +396,7 @@ class Pipeline:
             for soundtrack in generator.generate(requests, job):
                 take = done // per_take + 1
                 done += 1
-                workers.start(self._render, soundtrack, sources, out_dir, take, options)
+                workers.start(self._render, soundtrack, sources, picture, take, options)
         except Stopped:
             raise
         except Exception as error:  # noqa: BLE001 - as above
@@ -402,7 +409,7 @@ class Pipeline:
         self,
         soundtrack: Soundtrack,
         sources: Sources,
-        out_dir: Path,
+        picture: _Picture,
         take: int,
         options: ScoreOptions,
         workers: _Workers,
@@ -410,6 +417,7 @@ class Pipeline:
         kind = soundtrack.caption.kind
         stem = kind.value if take == 1 else f"{kind.value}-{take}"
         started = time.perf_counter()
+        out_dir = picture.folder
         try:
             waveform, loudness = media.normalize_loudness(soundtrack.waveform, soundtrack.sample_rate)
             audio = out_dir / f"{stem}.wav"
@@ -422,6 +430,7 @@ class Pipeline:
             video = None
             if sources.picture is not None:
                 video = out_dir / f"{stem}.mp4"
+                job = workers.job("mux", frozenset({kind}))
                 mux.mux(
                     sources.picture,
                     waveform,
@@ -429,7 +438,8 @@ class Pipeline:
                     video,
                     mix=options.mix,
                     music_gain_db=options.music_gain_db,
-                    job=workers.job("mux", frozenset({kind})),
+                    picture=picture.get(job),
+                    job=job,
                 )
         except Stopped:
             raise
@@ -476,6 +486,46 @@ def _by_spec(ready: Mapping[CaptionKind, BackendSpec]) -> list[tuple[BackendSpec
     return [(spec, frozenset(kinds)) for spec, kinds in groups.values()]
 
 
+class _Picture:
+    """The clip's picture in a form that browsers play, encoded at most once for all soundtracks of a request."""
+
+    def __init__(self, clip: Clip | None, folder: Path) -> None:
+        self.folder = folder
+        self._clip = clip
+        self._playable: Clip | None = None
+        self._lock = threading.Lock()
+
+    def prepare(self, workers: _Workers) -> None:
+        """Encode it while the music is being made; a failure is told by the soundtrack that needs it."""
+        try:
+            self.get(Job(stop=workers.job("mux", frozenset()).stop))
+        except MusisceneError as error:
+            _log.debug("the picture could not be prepared: %s", error)
+
+    def get(self, job: Job) -> Clip:
+        """The clip to copy the picture from.
+
+        Raises:
+            MediaError: The picture cannot be read.
+            StorageError: The disk refused.
+            Stopped: `job` was stopped.
+        """
+        assert self._clip is not None, "asked only where there is a picture"
+        while not self._lock.acquire(timeout=0.1):
+            job.check()
+        try:
+            if self._playable is None:
+                self._playable = mux.playable(self._clip, self.folder, job)
+            return self._playable
+        finally:
+            self._lock.release()
+
+    def discard(self) -> None:
+        """Remove the encoding, if one was made."""
+        if self._playable is not None and self._playable is not self._clip:
+            self._playable.path.unlink(missing_ok=True)
+
+
 class _Workers:
     """A few threads that turn work into events in one queue; leaving the block stops and joins them."""
 
@@ -491,6 +541,10 @@ class _Workers:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.leave()
+
+    def leave(self) -> None:
+        """End all work and wait for it."""
         self._left.set()
         self._pool.shutdown(wait=True, cancel_futures=True)
 

@@ -2,10 +2,11 @@
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 
@@ -290,6 +291,27 @@ def test_takes_count_their_seeds_up(pipeline: Pipeline, backends: dict[Any, Any]
         (e.rendition.take, e.rendition.seed, e.rendition.audio.name) for e in events if isinstance(e, RenditionReady)
     )
     assert made == [(1, 7, "video.wav"), (2, 8, "video-2.wav")]
+
+
+def test_a_picture_that_browsers_do_not_play_is_encoded_once(
+    pipeline: Pipeline, make_media: Callable[..., Path], tmp_path: Path
+) -> None:
+    """All soundtracks copy the one encoding, and nothing of it is left beside the results."""
+    clip = pipeline.probe(make_media("old.webm", codec="libvpx", duration_s=2.0))
+    out = tmp_path / "out"
+    events = list(pipeline.score(Sources(clip, None, "no sound"), CAPTIONS, out))
+
+    made = [event.rendition for event in events if isinstance(event, RenditionReady)]
+    pictures = {_video_payload(rendition.video) for rendition in made if rendition.video}
+    assert len(made) == 4
+    assert len(pictures) == 1
+    assert {path.suffix for path in out.iterdir()} == {".mp4", ".wav", ".mid"}
+    assert len(list(out.iterdir())) == 12
+
+
+def _video_payload(path: Path) -> bytes:
+    with av.open(str(path)) as container:
+        return b"".join(bytes(packet) for packet in container.demux(video=0))
 
 
 def test_a_failed_soundtrack_keeps_the_finished_ones(
