@@ -100,7 +100,7 @@ def test_an_unusable_edit_changes_nothing(desk: Desk, clip_path: Path, text: str
     finish(desk, desk.start(comparison, CHOICES, describe=True, score=False))
     before = comparison.captions
 
-    with pytest.raises(RequestError, match="Video caption|characters"):
+    with pytest.raises(RequestError, match=r"Video caption|characters"):
         desk.start(comparison, CHOICES, describe=False, score=True, edits={"video": text})
 
     assert comparison.captions is before

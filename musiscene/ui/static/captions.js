@@ -21,7 +21,11 @@
     });
     const undo = h("button", { type: "button", class: "ms-quiet ms-undo", hidden: true }, t("caption_undo"));
     const state = h("p", { class: "ms-card-state" });
-    const bar = h("progress", { max: "1", hidden: true, "aria-label": t("caption_label", { title: info.title }) });
+    const bar = h("progress", {
+      max: "1",
+      hidden: true,
+      "aria-label": `${t("caption_working")}: ${t("caption_label", { title: info.title })}`,
+    });
     const rows = h("dl", { class: "ms-evidence" });
     const plots = ["light", "dark"].map((theme) =>
       h("img", { class: `ms-plot ms-only-${theme}`, alt: t("evidence_plot", { title: info.title }), loading: "lazy" }),

@@ -44,8 +44,13 @@
     };
     window.addEventListener("offline", showConnection);
     window.addEventListener("online", showConnection);
+    const skip = h("a", { class: "ms-skip", href: "#ms-compare" }, t("skip"));
+    skip.addEventListener("click", (event) => {
+      event.preventDefault(); // the address stays that of the comparison
+      document.getElementById("ms-compare")?.focus();
+    });
     root.append(
-      h("a", { class: "ms-skip", href: "#ms-compare" }, t("skip")),
+      skip,
       h(
         "header",
         { class: "ms-header" },

@@ -1,0 +1,145 @@
+"""The application as a process, and what a person does in the page; shared by tests, screenshots and benchmarks."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from playwright.sync_api import BrowserContext, Page
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+CHROMIUM = os.environ.get("MUSISCENE_CHROMIUM", "/usr/bin/chromium")
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+WORK_MS = 120_000
+"""How long captions and soundtracks may take on a busy machine."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """The running application."""
+
+    url: str
+    data_dir: Path
+    work_dir: Path
+    seconds: float
+    """From the start of the process to the first answer."""
+
+
+@contextmanager
+def running_server(folder: Path, **settings: str) -> Iterator[Server]:
+    """`python app.py`, as a Space runs it, on folders of its own under `folder`."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {
+        **os.environ,
+        "MUSISCENE_DATA_DIR": str(folder / "data"),
+        "MUSISCENE_WORK_DIR": str(folder / "work"),
+        "MUSISCENE_PORT": str(port),
+        "MUSISCENE_PROFILE": "sketch",
+        "GRADIO_TEMP_DIR": str(folder / "uploads"),
+        **settings,
+    }
+    url = f"http://127.0.0.1:{port}"
+    started = time.perf_counter()
+    with (folder / "log.txt").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "app.py"], cwd=REPOSITORY, env=environment, stdout=log, stderr=subprocess.STDOUT
+        )
+        try:
+            while True:
+                if process.poll() is not None or time.perf_counter() - started > 90:
+                    raise RuntimeError(f"The application did not start.\n{(folder / 'log.txt').read_text()}")
+                try:
+                    urllib.request.urlopen(url, timeout=5).close()
+                    break
+                except OSError:
+                    time.sleep(0.05)
+            yield Server(url, folder / "data", folder / "work", time.perf_counter() - started)
+        finally:
+            process.terminate()
+            process.wait(timeout=20)
+
+
+def short_clip() -> Path:
+    """A short clip with sound: a real one when there are any, else one of the examples."""
+    folder = Path(os.environ.get("MUSISCENE_MEDIA") or REPOSITORY.parent / "shared" / "media")
+    if (folder / "manifest.json").is_file():
+        listed = json.loads((folder / "manifest.json").read_text("utf-8"))["files"]
+        usable = [
+            entry
+            for entry in listed
+            if entry["category"] == "video_with_audio"
+            and not entry.get("audio_track_silent")
+            and 3 <= (entry["duration_s"] or 0) <= 8
+            and entry["video"][0]["width"] <= 640
+            and entry["name"].endswith((".mp4", ".mov"))
+        ]
+        if usable:
+            return folder / str(min(usable, key=lambda entry: float(entry["duration_s"]))["name"])
+    return REPOSITORY / "assets" / "examples" / "shapes.mp4"
+
+
+def open_page(context: BrowserContext, url: str) -> Page:
+    """A tab with the page, ready to use."""
+    page = context.new_page()
+    page.goto(url)
+    page.wait_for_selector(".ms-drop, .ms-clip", state="attached")
+    page.wait_for_function("window.musiscene?.parts?.history && document.getElementById('ms-both')")
+    return page
+
+
+def choose_clip(page: Page, path: Path) -> None:
+    """Upload a clip and wait for its facts."""
+    page.set_input_files("#ms-clip-file", str(path))
+    page.wait_for_selector(".ms-clip .ms-facts dd")
+
+
+def press(page: Page, button: str) -> None:
+    """Press Describe, Score or both, and wait until their work is over."""
+    before = page.evaluate(STATE)
+    page.click(f"#ms-{button}")
+    page.wait_for_function(
+        f"(before) => {{ const state = ({STATE})(); "
+        "return JSON.stringify(state) !== JSON.stringify(before) && !state.busy && state.phase !== 'idle'; }",
+        arg=before,
+        timeout=WORK_MS,
+    )
+
+
+STATE = """() => {
+  const { token, version, busy, phase } = window.musiscene.parts.progress.props.value;
+  return { token, version, busy, phase };
+}"""
+
+
+def open_finished(page: Page, url: str, token: str) -> None:
+    """Open the link to a comparison and wait until its sounds are loaded."""
+    page.goto(f"{url}/?c={token}")
+    page.wait_for_selector(".ms-track[data-state=ready]")
+    page.wait_for_function("[...window.musiscene.switcher.sounds.values()].length > 1")
+    page.wait_for_function("[...window.musiscene.switcher.sounds.values()].every((sound) => sound.buffer)")
+
+
+def token_of(page: Page) -> str:
+    """Token of the comparison that the page shows."""
+    token: str = page.evaluate("window.musiscene.page().token")
+    return token

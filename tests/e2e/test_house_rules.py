@@ -1,0 +1,99 @@
+"""What must hold of the page at any time: no other host, no barrier, no broken layout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from e2e_page import Server, open_finished, open_page
+from playwright.sync_api import BrowserContext, Page, expect
+
+pytestmark = pytest.mark.e2e
+
+LOOKS = [
+    pytest.param({"viewport": {"width": 1280, "height": 900}, "color_scheme": "light"}, id="desktop-light"),
+    pytest.param({"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark"}, id="desktop-dark"),
+    pytest.param({"viewport": {"width": 390, "height": 844}, "color_scheme": "light", "has_touch": True}, id="phone"),
+]
+
+
+def barriers(page: Page) -> list[str]:
+    """Serious and critical findings of axe-core, WCAG 2.0 to 2.2 A and AA."""
+    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+    found = Axe().run(page, options={"runOnly": {"type": "tag", "values": tags}}).response["violations"]
+    return [
+        f"{finding['id']}: {node['target']} {node['failureSummary']}"
+        for finding in found
+        if finding["impact"] in ("serious", "critical")
+        for node in finding["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_no_barriers(
+    new_context: Callable[..., BrowserContext], server: Server, finished: str, look: dict[str, object]
+) -> None:
+    """axe-core finds nothing serious when empty, with the settings open, and with results."""
+    page = open_page(new_context(**look), server.url)
+    assert barriers(page) == []
+    page.get_by_text("Settings", exact=True).click()
+    expect(page.get_by_label("Seed", exact=True)).to_be_visible()
+    assert barriers(page) == []
+    open_finished(page, server.url, finished)
+    for fold in page.locator("details:visible > summary").all():
+        fold.click()
+    assert barriers(page) == []
+
+
+@pytest.mark.parametrize("width", [390, 768, 1920])
+def test_nothing_is_wider_than_the_screen(
+    new_context: Callable[..., BrowserContext], server: Server, finished: str, width: int
+) -> None:
+    """No sideways scrolling from phone to wide screen, with results."""
+    page = open_page(new_context(viewport={"width": width, "height": 900}), server.url)
+    open_finished(page, server.url, finished)
+
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_no_other_host_is_asked(new_context: Callable[..., BrowserContext], server: Server, finished: str) -> None:
+    """Every request goes to the page's own server, fonts and scripts included."""
+    context = new_context()
+    hosts: set[str] = set()
+    context.route("**/*", lambda route: (hosts.add(urlsplit(route.request.url).netloc), route.continue_()))
+    page = open_page(context, server.url)
+    open_finished(page, server.url, finished)
+    page.get_by_role("button", name="Play", exact=True).click()
+    page.wait_for_timeout(500)
+
+    assert hosts - {""} == {urlsplit(server.url).netloc}
+
+
+def test_offline_is_said_and_listening_goes_on(
+    new_context: Callable[..., BrowserContext], server: Server, finished: str
+) -> None:
+    """Without a connection the page says so, and what is here still plays and switches."""
+    context = new_context()
+    page = open_page(context, server.url)
+    open_finished(page, server.url, finished)
+
+    context.set_offline(True)
+
+    expect(page.locator(".ms-offline")).to_contain_text("offline")
+    page.get_by_role("button", name="Play", exact=True).click()
+    page.wait_for_function("window.musiscene.switcher.position > 0.3")
+    page.keyboard.press("2")
+    expect(page.locator(".ms-choice[aria-pressed=true] kbd")).to_have_text("2")
+    context.set_offline(False)
+    expect(page.locator(".ms-offline")).to_be_hidden()
+
+
+def test_motion_is_reduced_where_it_is_asked_for(new_context: Callable[..., BrowserContext], server: Server) -> None:
+    """Nothing slides or fades for people who asked for less motion."""
+    page = open_page(new_context(reduced_motion="reduce"), server.url)
+
+    duration = page.evaluate("getComputedStyle(document.querySelector('.ms-progress progress')).animationDuration")
+
+    assert float(duration.removesuffix("s")) < 0.001
