@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -30,7 +31,7 @@ class Writer(Protocol):
     """Longest side, in pixels, that is of use to it."""
 
     def write(self, frames: Frames, watch: Callable[[float], None]) -> Sentence:
-        """What `frames` show. `watch` is told the progress often, and may raise to stop."""
+        """What `frames` show, whose times count from the window's start; `watch` is told often and may raise."""
         ...
 
 
@@ -69,6 +70,7 @@ class WindowCaptioner:
                 end_s=end_s,
                 job=Job(stop=job.stop),
             )
+            frames = replace(frames, times_s=(frames.times_s - window.start_s).clip(min=0.0))
             while not self._turn.acquire(timeout=0.1):
                 job.check()  # somebody else's clip is being described
             try:

@@ -51,10 +51,10 @@ class SmolVlmWriter:
         self.max_side = int(model.config.vision_config.image_size)
 
     def prompt(self, times_s: list[float]) -> str:
-        """The chat that stands for frames shown at `times_s` and the question about them."""
+        """The chat that stands for frames shown in the middles of equal parts, at `times_s`, and the question."""
         picture = "<fake_token_around_image><global-img>" + "<image>" * self.model.model.image_seq_len
         picture += "<fake_token_around_image>"
-        seconds = int(times_s[-1])
+        seconds = int(times_s[0] + times_s[-1])  # half a part is missing on either side
         length = f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
         shown = "".join(f"\nFrame from {int(t // 60):02d}:{int(t % 60):02d}:{picture}" for t in times_s)
         return (
@@ -77,7 +77,8 @@ class SmolVlmWriter:
             share = fraction
             watch(fraction)
 
-        pixels = self.image_processor(list(frames.images), return_tensors="pt", do_image_splitting=False).pixel_values
+        whole = {"do_image_splitting": False, "size": {"longest_edge": self.max_side}}  # as for the frames of a video
+        pixels = self.image_processor(list(frames.images), return_tensors="pt", **whole).pixel_values
         ids = self.tokenizer(self.prompt(frames.times_s.tolist()), return_tensors="pt", add_special_tokens=False)
         ids = ids.input_ids.to(self.model.device)
         with torch.inference_mode(), watching(layers, lambda: watch(share)):

@@ -84,8 +84,8 @@ class CachedSteps:
         kept = []
         for number, layer in enumerate(layers):
             attention = layer.attention.self
-            key, value = self._by_head(attention.key(hidden)), self._by_head(attention.value(hidden))
-            kept.append((key, value))
+            key, value = (self._by_head(part(hidden)).contiguous() for part in (attention.key, attention.value))
+            kept.append((key, value))  # contiguous: every word reads all of them
             if number < len(layers) - 1:  # the last layer's own output would be read by nobody
                 query = self._by_head(attention.query(hidden))
                 mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=additive)
