@@ -91,6 +91,11 @@ def _parser() -> argparse.ArgumentParser:
     _music(added)
     _json(added)
 
+    added = verb("join", _join, "Join several videos into one, to score it as a whole.", "joining the videos")
+    added.add_argument("files", type=Path, nargs="+", metavar="FILE")
+    added.add_argument("--out", type=Path, required=True, metavar="FILE.mp4")
+    _json(added)
+
     added = verb("doctor", _doctor, "Say what this machine can run, and what to do about what is missing.",
                  "examining this machine")  # fmt: skip
     _json(added)
@@ -195,6 +200,19 @@ def _compare(arguments: argparse.Namespace) -> int:
     if comparison.renditions:
         return 0
     raise RequestError(" ".join(dict.fromkeys(comparison.failed.values())))
+
+
+def _join(arguments: argparse.Namespace) -> int:
+    from musiscene import api, media
+    from musiscene.settings import Settings
+
+    settings = Settings.from_env()
+    if arguments.out.suffix.lower() != ".mp4":
+        raise RequestError(f"The joined video is an MP4: give a name that ends in .mp4, not {arguments.out.name!r}.")
+    path = media.concatenate(arguments.files, arguments.out, limits=settings.limits)
+    clip = api.probe(path, settings=settings)
+    _print(clip.as_dict(), arguments.json, f"{path}  {clip.duration_s:.1f} s")
+    return 0
 
 
 def _doctor(arguments: argparse.Namespace) -> int:

@@ -25,6 +25,7 @@ DECODERS = {
 }  # fmt: skip
 EXTRAS = {
     "models": ("torch", "transformers", "accelerate", "peft"),
+    "edit": ("moviepy",),
     "audiocraft": ("audiocraft",),
     "train": ("datasets",),
     "metrics": ("nltk", "rouge_score", "sacrebleu", "bert_score"),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from musiscene.media.audio import Audio, downmix, read_audio
+    from musiscene.media.editing import concatenate
     from musiscene.media.files import atomic_path, content_hash
     from musiscene.media.frame_times import frame_times
     from musiscene.media.frames import Frames, frames_at, iter_frames, iter_frames_at, sample_frames
@@ -22,6 +23,7 @@ _HOME = {
     "Audio": "audio",
     "downmix": "audio",
     "read_audio": "audio",
+    "concatenate": "editing",
     "atomic_path": "files",
     "content_hash": "files",
     "Frames": "frames",
@@ -44,6 +46,7 @@ __all__ = [
     "Frames",
     "Loudness",
     "atomic_path",
+    "concatenate",
     "content_hash",
     "downmix",
     "fit_duration",
