@@ -25,6 +25,7 @@ VIDEO, MUSIC = "A man rides a bicycle through rain.", "A slow, sad melody on a c
         (VIDEO.upper(), "copied"),
         (f"{VIDEO} {MUSIC}", "copied"),
         ("It is slow. " + "The music is calm and soft. " * 5, "over and over"),
+        ("It is a long and winding sentence that says nothing new at all. " * 3 + "Then it is over.", "over and over"),
         ("na" * 40 + " and three more words", "over and over"),
     ],
 )
@@ -42,6 +43,10 @@ def test_an_answer_that_is_none_is_recognised(text: str, why: str) -> None:
         "A slow, sad cello melody accompanies a man who rides a bicycle through the rain.",
         "The music in both captions is calm. The video shows a man, and the music follows him softly.",
         "A woman stands at a grave in the evening rain and whispers again and again, with a broken voice: I am sorry.",
+        "It rises to create a sense of hope, falls to create a sense of loss, waits to create a sense of time, and in "
+        "the last bars, when the choir comes in above the low brass and the drums have long been silent, it opens wide "
+        "to create a sense of arrival that the picture of the harbour, with its lamps and its many people waiting on "
+        "the quay, only confirms: in its own time, in its own colours, and without a single word that anybody says.",
         "Lonely and dark: the strings swell, fall, swell, fall, swell and fall, as if they could not decide to leave.",
     ],
 )

@@ -11,7 +11,10 @@ from musiscene.captions._language.prompts import Template
 MIN_WORDS = 4
 _ECHO_WORDS = 8
 """So many words of the instructions in a row are no coincidence."""
-_LOOP_WORDS, _LOOP_TIMES = 5, 4
+_PHRASE_WORDS, _PHRASE_TIMES, _PHRASE_SHARE = 5, 4, 0.2
+_SENTENCE_WORDS, _SENTENCE_TIMES = 10, 3
+"""A phrase that comes four times is a loop when it fills a fifth of the answer ("to create a sense of" is liked by all
+models); ten words in a row that come three times always are."""
 _REFUSAL_WITHIN = 80
 """A refusal comes in the first characters; later on, someone in the scene may be sorry."""
 
@@ -68,5 +71,14 @@ def _echoes(words: list[str], template: Template) -> bool:
 def _loops(text: str, words: list[str]) -> bool:
     if any(len(run) > 60 for run in text.split()):
         return True
-    runs = Counter(tuple(words[i : i + _LOOP_WORDS]) for i in range(len(words) - _LOOP_WORDS + 1))
-    return bool(runs) and max(runs.values()) >= _LOOP_TIMES
+    phrase = _most_frequent(words, _PHRASE_WORDS)
+    fills = phrase * _PHRASE_WORDS / max(1, len(words))
+    return (phrase >= _PHRASE_TIMES and fills >= _PHRASE_SHARE) or (
+        _most_frequent(words, _SENTENCE_WORDS) >= _SENTENCE_TIMES
+    )
+
+
+def _most_frequent(words: list[str], length: int) -> int:
+    """How often the most frequent run of `length` words comes."""
+    runs = Counter(tuple(words[start : start + length]) for start in range(len(words) - length + 1))
+    return max(runs.values(), default=0)
