@@ -11,9 +11,9 @@ from musiscene.captions._language.prompts import Template
 MIN_WORDS = 4
 _ECHO_WORDS = 8
 """So many words of the instructions in a row are no coincidence."""
-_PHRASE_WORDS, _PHRASE_TIMES, _PHRASE_SHARE = 5, 4, 0.2
+_PHRASE_WORDS, _PHRASE_TIMES, _PHRASE_SHARE = 5, 4, 1 / 3
 _SENTENCE_WORDS, _SENTENCE_TIMES = 10, 3
-"""A phrase that comes four times is a loop when it fills a fifth of the answer ("to create a sense of" is liked by all
+"""A phrase that comes four times is a loop when it fills a third of the answer ("to create a sense of" is liked by all
 models); ten words in a row that come three times always are."""
 _REFUSAL_WITHIN = 80
 """A refusal comes in the first characters; later on, someone in the scene may be sorry."""
