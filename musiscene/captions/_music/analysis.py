@@ -12,7 +12,7 @@ from musiscene.captions._music import kind as kinds
 from musiscene.captions._music.beats import Beats, track_beats
 from musiscene.captions._music.character import Character, describe_character, peaks_over_time
 from musiscene.captions._music.key import Key, find_key
-from musiscene.captions._music.kind import Kind, syllable_rhythm, tell_kind
+from musiscene.captions._music.kind import Kind, stillness_of, syllable_rhythm, tell_kind
 from musiscene.captions._music.mood import Mood, tell_mood
 from musiscene.captions._music.onsets import find_onsets
 from musiscene.captions._music.pitch import find_pitches
@@ -68,10 +68,10 @@ def analyse(
     key = find_key(pitches)
     job.progress(0.85, "Listening to the character")
     character = describe_character(samples, energy, level_db, onsets, pitches)
-    kind = tell_kind(loudness_lufs, character, pulse, beats, key, syllable_rhythm(energy))
+    kind = tell_kind(loudness_lufs, character, pulse, beats, key, syllable_rhythm(energy), stillness_of(pitches.chroma))
     if kind.name != kinds.MUSIC or not _has_pulse(pulse, beats, character):
         pulse = beats = None
-    if kind.name not in (kinds.MUSIC, kinds.DRONE) or (key and key.fit < 0.3):
+    if key and not _has_key(key, kind):
         key = None
     return Analysis(
         kind=kind,
@@ -93,6 +93,13 @@ def _has_pulse(pulse: Pulse | None, beats: Beats | None, character: Character) -
     if pulse is None or beats is None or beats.times_s.size < 4 or character.onset_density_hz < 0.3:
         return False
     return pulse.clarity > 0.12 or beats.strength > 0.3
+
+
+def _has_key(key: Key, kind: Kind) -> bool:
+    """Whether the notes suggest a key: a held tone alone, or drums that fit no scale, do not."""
+    if kind.name == kinds.MUSIC:
+        return key.fit > 0.28
+    return kind.name == kinds.DRONE and int((key.chroma > 0.25).sum()) >= 3
 
 
 def evidence(found: Analysis) -> dict[str, Any]:

@@ -39,21 +39,22 @@ _PROFILES = {
 }
 
 _WEIGHTS = {
-    "krumhansl": 1.3,
-    "albrecht": 1.9,
-    "temperley": 1.5,
-    "shaath": 1.7,
-    "temperley_by_frame": 1.4,
-    "bass_tonic": 1.8,
-    "tonic": 2.8,
-    "tonic_chord": 5.8,
-    "dominant_chord": 2.6,
-    "subdominant_chord": 2.8,
-    "sixth_chord": 7.2,
-    "second_chord": 6.8,
-    "first_chord": 3.0,
+    "krumhansl": 1.5,
+    "albrecht": 1.65,
+    "temperley": 1.35,
+    "shaath": 2.2,
+    "temperley_by_frame": 0.6,
+    "bass_tonic": 1.35,
+    "tonic": 1.2,
+    "tonic_chord": 9.0,
+    "dominant_chord": 4.3,
+    "subdominant_chord": 7.4,
+    "sixth_chord": 7.0,
+    "second_chord": 8.6,
+    "first_chord": 3.2,
 }
-"""How much each piece of evidence counts: a multinomial logistic model, fitted on rendered music."""
+"""How much each piece of evidence counts: a multinomial logistic model, fitted on rendered music
+(benchmarks/fit_music_weights.py)."""
 
 _TEMPERATURE = 1.3
 """Scores are divided by this before they become probabilities: music outside the fit is less clear than inside."""
@@ -98,7 +99,7 @@ def find_key(pitches: Pitches) -> Key | None:
     level = pitches.chroma.sum(axis=1)
     if level.size == 0 or level.max() <= 0:
         return None
-    evidence, chroma = _evidence(pitches, level)
+    evidence, chroma = key_evidence(pitches, level)
     score = np.zeros(24)
     for name, weight in _WEIGHTS.items():
         score += weight * evidence[name]
@@ -111,7 +112,7 @@ def find_key(pitches: Pitches) -> Key | None:
     return Key(best % 12, _mode(best), confidence, fit, _name(int(order[1])), majorness, chroma)
 
 
-def _evidence(pitches: Pitches, level: Array) -> tuple[dict[str, Array], Array]:
+def key_evidence(pitches: Pitches, level: Array) -> tuple[dict[str, Array], Array]:
     """Evidence by name, each `(24,)`: twelve major keys, then twelve minor ones; and the chroma."""
     total = pitches.chroma.sum(axis=0)
     chroma = total / total.max()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from musiscene.captions._music.analysis import Analysis, analyse
 from musiscene.captions._music.signal import to_analysis
 from musiscene.errors import MissingStreamError
-from musiscene.media import measure_loudness, read_audio
+from musiscene.media import Audio, measure_loudness, read_audio
 from musiscene.types import Clip, Job
 
 WHOLE_S = 360.0
@@ -40,7 +41,7 @@ def listen(clip: Clip, job: Job) -> Analysis:
         )
     parts = _parts(clip.duration_s)
     job.progress(0.0, "Decoding the sound")
-    mono, loudness, peaks, excerpts = [], [], [], []
+    heard: list[tuple[Audio, float]] = []
     for number, part in enumerate(parts):
         audio = read_audio(
             clip,
@@ -50,18 +51,27 @@ def listen(clip: Clip, job: Job) -> Analysis:
             duration_s=part.duration_s,
             job=_share(job, 0.2 * number / len(parts), 0.2 * (number + 1) / len(parts)),
         )
-        if not audio.waveform.size:
-            continue
+        if audio.waveform.size:
+            heard.append((audio, part.start_s))
+    if not heard:
+        raise MissingStreamError(
+            f"{clip.path.name} holds no sound that can be decoded. Try to play it, or export it again."
+        )
+    return hear(heard, job)
+
+
+def hear(parts: Sequence[tuple[Audio, float]], job: Job | None = None) -> Analysis:
+    """Analyse decoded sound: excerpts of one track, each with the second at which it starts."""
+    job = job or Job()
+    mono, loudness, peaks, excerpts = [], [], [], []
+    for audio, start_s in parts:
+        job.check()
         clean = np.nan_to_num(audio.waveform, nan=0.0, posinf=0.0, neginf=0.0)
         level = measure_loudness(clean, audio.sample_rate)
         loudness.append((level.integrated_lufs, audio.duration_s))
         peaks.append(level.true_peak_dbtp)
         mono.append(to_analysis(clean, audio.sample_rate))
-        excerpts.append((part.start_s, part.start_s + audio.duration_s))
-    if not mono:
-        raise MissingStreamError(
-            f"{clip.path.name} holds no sound that can be decoded. Try to play it, or export it again."
-        )
+        excerpts.append((start_s, start_s + audio.duration_s))
     return analyse(
         np.concatenate(mono),
         loudness_lufs=_joined_loudness(loudness),

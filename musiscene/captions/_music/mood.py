@@ -57,7 +57,7 @@ def tell_mood(character: Character, beats: Beats | None, key: Key | None) -> Moo
     arousal -= 0.02 * (character.loudness_range_lu - 4.0)
     valence = 0.75 * major + 0.35 * tempo + 0.5 * (steady - 0.3) - 0.6 * max(0.0, rough) - 0.1 * abs(bright)
     tension = 0.45 * arousal - 0.45 * major + 0.9 * max(-0.2, rough) - 0.3 * (steady - 0.3)
-    arousal, valence, tension = (float(np.tanh(value)) for value in (1.1 * arousal, 1.1 * valence, 1.1 * tension))
+    arousal, valence, tension = (float(np.tanh(value)) for value in (0.8 * arousal, valence, 0.9 * tension))
     return Mood(arousal, valence, tension, mood_name(arousal, valence))
 
 

@@ -33,18 +33,20 @@ class Pulse:
 
 
 _CANDIDATES_BPM = 46.0 * 2.0 ** np.arange(0.0, np.log2(205.0 / 46.0), 1 / 186)
+_MOST_CANDIDATES = 6
 _RATIOS = (1 / 4, 1 / 3, 1 / 2, 2 / 3, 3 / 4, 1, 4 / 3, 3 / 2, 2, 3, 4)
 """Where a candidate's relatives lie: bars and groups below it, subdivisions above."""
 
-_AUTO = (2.618, 1.202, 0.060, 0.677, -0.666, 1.468, 0.223, -0.528, 0.350, -1.260, -2.286)
-_SPECTRAL = (-0.528, 0.245, 0.352, 0.127, 0.093, 0.340, 0.040, -0.203, 0.513, 0.200, 0.391)
-_SALIENCE = 0.393
-_ONSETS_A_BEAT = (0.078, -0.307)
-_TEMPO = (-0.208, -0.621)
-"""Weights of the evidence for a metrical level: a multinomial logistic model, fitted on rendered music."""
+_AUTO = (2.631, 1.174, 0.124, 0.693, -0.662, 1.397, -0.092, -0.511, 0.392, -1.133, -2.382)
+_SPECTRAL = (-0.505, 0.281, 0.314, 0.127, 0.072, 0.285, -0.015, -0.267, 0.497, 0.285, 0.427)
+_OTHERS = (0.385, -0.251, -0.589, 0.095, -0.406)
+"""Weights of the evidence for a metrical level: a multinomial logistic model, fitted on rendered music
+(benchmarks/fit_music_weights.py). The third row: salience, octaves from 110 BPM, their square, onsets a beat in
+octaves, their square."""
 
 _USUAL_BPM, _USUAL_OCTAVES = 112.0, 0.45
-"""People tap near two beats a second (van Noorden & Moelants 1999, "Resonance in the perception of musical pulse")."""
+"""People tap near two beats a second (van Noorden & Moelants 1999, "Resonance in the perception of musical pulse");
+rendered music knows nothing of that, so this is added to what was fitted."""
 
 
 def find_pulse(onsets: Onsets, job: Job) -> Pulse | None:
@@ -55,39 +57,40 @@ def find_pulse(onsets: Onsets, job: Job) -> Pulse | None:
     """
     if onsets.strength.size < 2.0 * FRAME_RATE or not onsets.strength.any():
         return None
+    tempi, features, clarity = candidates(onsets, job)
+    if not tempi.size:
+        return None
+    scores = features @ np.array([*_AUTO, *_SPECTRAL, *_OTHERS])
+    scores -= 0.5 * (np.log2(tempi / _USUAL_BPM) / _USUAL_OCTAVES) ** 2
+    best = int(np.argmax(scores))
+    probable = np.exp(scores - scores[best])
+    return Pulse(float(tempi[best]), float(probable[best] / probable.sum()), float(clarity[best]))
+
+
+def candidates(onsets: Onsets, job: Job) -> tuple[Array, Array, Array]:
+    """Rates that may be the beat, `(candidates,)`, the evidence for each, `(candidates, features)`, and its clarity."""
     _, auto, spectral = periodicity(onsets, job)
     octaves = np.log2(_GRID)
 
-    def at(curve: Array, rate: Array | float) -> Array:
+    def at(curve: Array, rate: Array) -> Array:
         return np.asarray(np.interp(np.log2(rate), octaves, curve), np.float64)
 
     bpm = _CANDIDATES_BPM
-    comb = (
-        np.maximum(at(auto, bpm), 0.01)
-        + 0.5 * np.maximum(at(auto, bpm / 2), 0)
-        + 0.25 * np.maximum(at(auto, bpm / 4), 0)
-    )
+    comb = np.maximum(at(auto, bpm), 0.01)
+    comb += 0.5 * np.maximum(at(auto, bpm / 2), 0) + 0.25 * np.maximum(at(auto, bpm / 4), 0)
     teeth = at(spectral, bpm) + 0.5 * at(spectral, 2 * bpm) + 0.25 * at(spectral, 4 * bpm)
     salience = np.log(comb) + np.log(teeth + 1e-9) - 0.5 * np.log2(bpm / _USUAL_BPM) ** 2
-    peaks = [k for k in range(1, bpm.size - 1) if salience[k] >= salience[k - 1] and salience[k] > salience[k + 1]]
-    if not peaks:
-        return None
-    peaks = sorted(peaks, key=lambda k: -salience[k])[:6]
+    inner = salience[1:-1]
+    peaks = 1 + np.flatnonzero((inner >= salience[:-2]) & (inner > salience[2:]))
+    peaks = peaks[np.argsort(-salience[peaks], kind="stable")][:_MOST_CANDIDATES]
+    tempi = bpm[peaks]
     density = max(0.2, onsets.times_s.size / (onsets.strength.size / FRAME_RATE))
-    scores = []
-    for k in peaks:
-        rate = float(bpm[k])
-        away, a_beat = np.log2(rate / 110.0), np.log2(density * 60.0 / rate)
-        score = _SALIENCE * salience[k] + _TEMPO[0] * away + _TEMPO[1] * away**2
-        score += _ONSETS_A_BEAT[0] * a_beat + _ONSETS_A_BEAT[1] * a_beat**2
-        score += sum(w * float(at(auto, rate * ratio)) for w, ratio in zip(_AUTO, _RATIOS, strict=True))
-        score += sum(w * float(np.log(at(spectral, rate * r) + 0.05)) for w, r in zip(_SPECTRAL, _RATIOS, strict=True))
-        scores.append(score - 0.5 * (np.log2(rate / _USUAL_BPM) / _USUAL_OCTAVES) ** 2)
-    best = int(np.argmax(scores))
-    probable = np.exp(np.asarray(scores) - scores[best])
-    tempo = float(bpm[peaks[best]])
-    clarity = float(np.clip(max(float(at(auto, tempo * r)) for r in (0.5, 1, 2)), 0, 1))
-    return Pulse(tempo, float(probable[best] / probable.sum()), clarity)
+    away, a_beat = np.log2(tempi / 110.0), np.log2(density * 60.0 / tempi)
+    columns = [at(auto, tempi * ratio) for ratio in _RATIOS]
+    columns += [np.log(at(spectral, tempi * ratio) + 0.05) for ratio in _RATIOS]
+    columns += [salience[peaks], away, away**2, a_beat, a_beat**2]
+    clarity = np.clip(np.max([at(auto, tempi * ratio) for ratio in (0.5, 1, 2)], axis=0), 0, 1)
+    return tempi, np.stack(columns, axis=1), clarity
 
 
 def periodicity(onsets: Onsets, job: Job) -> tuple[Array, Array, Array]:

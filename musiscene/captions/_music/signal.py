@@ -27,14 +27,13 @@ Array = NDArray[np.float64]
 
 
 def to_analysis(waveform: Waveform, sample_rate: int) -> Samples:
-    """Mix `(channels, samples)` to one channel at `RATE`. Damaged samples (NaN, infinite) count as silence.
+    """Mix `(channels, samples)` to one channel at `RATE`.
 
     Channels in opposite phase would cancel in a plain mean, so the louder of sum and difference is taken.
     """
-    clean = np.nan_to_num(waveform.astype(np.float32, copy=False), nan=0.0, posinf=0.0, neginf=0.0)
-    mono = clean.mean(axis=0)
-    if clean.shape[0] == 2:
-        side = 0.5 * (clean[0] - clean[1])
+    mono = waveform.mean(axis=0, dtype=np.float32)
+    if waveform.shape[0] == 2:
+        side = 0.5 * (waveform[0] - waveform[1])
         if float(np.dot(side, side)) > 4.0 * float(np.dot(mono, mono)):
             mono = side
     if sample_rate != RATE and mono.size:
