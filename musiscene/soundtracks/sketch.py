@@ -58,6 +58,7 @@ class SketchArranger:
             duration_s=request.duration_s,
             cuts_s=tuple(request.cuts_s),
             motion=tuple(request.motion),
+            check=job.check,
         )
         job.progress(0.1, "Playing")
         waveform = mix.render(piece, self._sampler, job)

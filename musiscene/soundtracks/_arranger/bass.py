@@ -21,8 +21,8 @@ class Bassist:
         self, layer: Layer, instrument: Instrument, harmony: Harmony, frame: Frame, rng: random.Random
     ) -> None:
         self._layer, self._harmony, self._frame, self._rng = layer, harmony, frame, rng
-        self._low = instrument.low
-        self._high = min(instrument.high, self._low + 24)
+        self._low, self._top = instrument.low, instrument.high
+        self._high = min(self._top, self._low + 24)
         self._centre = self._low + 9
         self._previous = self._centre
 
@@ -94,7 +94,7 @@ class Bassist:
             return self._root(following.bass)
         if symbol == "o":
             root = self._root(chord.root)
-            return root + 12 if root + 12 <= self._high + 7 else root
+            return root + 12 if root + 12 <= self._top else root
         if symbol in "ft":
             wanted = (
                 chord.core[1:2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import replace
 
 from musiscene.soundtracks._arranger import theory
@@ -33,8 +34,9 @@ def compose(
     duration_s: float,
     cuts_s: tuple[float, ...] = (),
     motion: tuple[float, ...] = (),
+    check: Callable[[], None] = lambda: None,
 ) -> Piece:
-    """Write the music of a brief; the same arguments always give the same piece."""
+    """Write the music of a brief; the same arguments always give the same piece. `check` is called often, to stop."""
     chance = Chance(text, seed)
     style = STYLES[brief.style]
     meter = METERS[brief.meter or style.meter]
@@ -46,7 +48,7 @@ def compose(
     harmony = Harmony(style, brief.mode, tonic, frame, form, chance.stream("harmony"))
     ensemble = assemble(brief, style, chance.stream("ensemble"))
     session = _Session(brief, style, frame, form, energies, harmony, ensemble, chance)
-    parts = session.parts()
+    parts = session.parts(check)
     levels = level_curve(brief, frame, energies)
     facts = _facts(brief, style, frame, form, harmony, parts, cuts_s)
     markers = tuple(
@@ -61,7 +63,7 @@ def compose(
         mode=brief.mode,
         parts=parts,
         levels=levels,
-        level_depth_db=15.0 if brief.energy_curve else 5.0,
+        level_depth_db=11.0 if brief.energy_curve else 4.0,
         room=style.room,
         facts=facts,
         markers=markers,
@@ -87,15 +89,17 @@ class _Session:
         self.swing = _swing(brief, style)
         self.melody_notes: list[Note] = []
 
-    def parts(self) -> list[Part]:
+    def parts(self, check: Callable[[], None]) -> list[Part]:
         """All parts, played."""
         seats = sorted(enumerate(self.ensemble.seats), key=lambda pair: (pair[1].layer.role != "melody", pair[0]))
         written: dict[int, tuple[Seat, list[Note]]] = {}
         for index, seat in seats:
+            check()
             rng = self.chance.stream(f"{seat.layer.role} {index}")
             written[index] = (seat, self._write(seat, rng))
         parts = []
         for index in sorted(written):
+            check()
             seat, notes = written[index]
             if not notes:
                 continue
@@ -138,7 +142,8 @@ class _Session:
             start = phrase.start + (bar - phrase.start) // 2 * 2
             end = min(phrase.end, start + 2)
         values = self.energies[start:end]
-        return float(sum(values) / len(values))
+        total: float = sum(values)
+        return total / len(values)
 
     def _phrase_of(self, bar: int) -> Phrase | None:
         return next((phrase for phrase in self.form if phrase.start <= bar < phrase.end), None)
@@ -333,7 +338,7 @@ class _Session:
             pan=layer.pan,
             gain_db=layer.gain_db,
             reverb=layer.reverb,
-            swell=3.0 if instrument.sustained and layer.role in ("pad", "counter") else 0.0,
+            swell=4.0 if instrument.sustained and layer.role in ("pad", "counter") else 0.0,
             notes=notes,
         )
 

@@ -246,7 +246,4 @@ def _drop_two(pitches: list[int]) -> tuple[int, ...]:
 
 def _muddy(pitches: tuple[int, ...]) -> bool:
     """Close intervals below the bass clef's middle, or semitones between neighbours anywhere."""
-    for lower, upper in pairwise(pitches):
-        if upper - lower <= 1 or (lower < 50 and upper - lower < 5):
-            return True
-    return False
+    return any(upper - lower <= 1 or (lower < 50 and upper - lower < 5) for lower, upper in pairwise(pitches))

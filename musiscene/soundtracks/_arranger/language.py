@@ -5,42 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-_STOP_WORDS: dict[str, frozenset[str]] = {
-    "English": frozenset(
-        "the and of with a an is in to it for that this on as by at from are be music song without no slow fast like i my "
-        "very piece sound piano guitar drums sad happy calm dark track builds beat then but not old sounds theme".split()
-    ),
-    "Spanish": frozenset(
-        "el la los las de del y con una un en que para por música musica es muy sin lento lenta rápida rápido alegre triste "
-        "como más pero tambores guitarra canción suave noche tranquila".split()
-    ),
-    "German": frozenset(
-        "der die das und mit ein eine einen einem ist im nicht ohne für auf musik sehr langsam langsame langsames schnell schnelle "
-        "ruhig ruhige traurig traurige fröhlich fröhliche wie von zu klavier schlagzeug ruhiges trauriges".split()
-    ),
-    "French": frozenset(
-        "le la les des de du et avec un une est dans pour sans musique très lent lente rapide joyeux joyeuse triste comme qui sur au "
-        "piano guitare batterie calme douce".split()
-    ),
-    "Italian": frozenset(
-        "il lo la gli le di del della con un una è per senza musica molto lento lenta veloce triste allegra come che pianoforte "
-        "chitarra batteria dolce".split()
-    ),
-    "Portuguese": frozenset(
-        "os as de do da com um uma é em para sem música muito lenta lento rápida alegre triste como que bateria violão "
-        "calma suave não".split()
-    ),
-    "Dutch": frozenset(
-        "de het een en met van is in voor zonder muziek zeer langzaam snel vrolijk droevig rustig op niet".split()
-    ),
-    "Polish": frozenset("na bez jest muzyka bardzo wolna szybka smutna wesoła spokojna oraz jak nie".split()),
-    "Turkish": frozenset("ve bir ile için müzik çok yavaş hızlı üzgün mutlu sakin olmadan gibi bu".split()),
-    "Swedish": frozenset("och en ett med är på för utan musik mycket långsam snabb glad sorglig lugn som inte".split()),
-    "Vietnamese": frozenset("và một với là trong cho không nhạc rất chậm nhanh buồn vui nhẹ nhàng của".split()),
-    "Indonesian": frozenset(
-        "dan yang dengan di untuk tanpa musik sangat lambat cepat sedih gembira tenang ini itu".split()
-    ),
-}
+from musiscene.soundtracks._arranger.words import STOP_WORDS
 
 _SCRIPTS = {
     "CJK": "Chinese",
@@ -76,7 +41,7 @@ def foreign_language(text: str) -> str | None:
             return "Japanese"
         return _SCRIPTS[max(others, key=lambda script: (others[script], script))]
     words = re.findall(r"[^\W\d_]+", text.lower())[:400]
-    counts = {language: sum(word in stops for word in words) for language, stops in _STOP_WORDS.items()}
+    counts = {language: sum(word in stops for word in words) for language, stops in STOP_WORDS.items()}
     best = max(counts, key=lambda language: (counts[language], language == "English"))
     if best != "English" and counts[best] >= 2 and counts[best] > 1.3 * counts["English"] + 0.5:
         return best

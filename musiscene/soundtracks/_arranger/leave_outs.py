@@ -8,16 +8,24 @@ from typing import NamedTuple
 
 from musiscene.soundtracks._arranger.instruments import DRUMS, FAMILY_WORDS, INSTRUMENTS
 
-_ENDS = r"(?=[.;:!?]|$|,?\s+\b(?:but|with|at|in|that|which|then|although|while|just|only|instead|please|played|building|builds|featuring|for|because|so|it|use|using|add|and\s+(?:a|an|the|with|then|it|is|at|some|lots|plenty)|very)\b)"
+_ENDS = (
+    r"(?=[.;:!?]|$|,?\s+\b(?:but|with|at|in|that|which|then|although|while|just|only|instead|please|"
+    r"played|building|builds|featuring|for|because|so|it|use|using|add|and\s+(?:a|an|the|with|then|it|"
+    r"is|at|some|lots|plenty)|very)\b)"
+)
 _NEGATIONS = re.compile(
-    r"\b(?:no|without(?: any| the| a)?|minus|(?:do not|don't|dont|never) (?:want|use|add|include|play)(?: any)?|avoid(?:ing)?(?: any)?|"
-    r"leav\w+ out(?: the| any)?|leave off|exclud\w+|skip(?: the)?|omit\w*(?: the)?|remove(?: the)?|lack(?:s|ing)?(?: of| any)?|free of|"
-    r"devoid of|absence of|absent|instead of|rather than|anything but|free from|there are no|there is no|there's no|not(?: a| any| with)?|"
+    r"\b(?:no|without(?: any| the| a)?|minus|(?:do not|don't|dont|never) (?:want|use|add|include|"
+    r"play)(?: any)?|avoid(?:ing)?(?: any)?|"
+    r"leav\w+ out(?: the| any)?|leave off|exclud\w+|skip(?: the)?|omit\w*(?: the)?|remove(?: the)?|lack(?:s|"
+    r"ing)?(?: of| any)?|free of|"
+    r"devoid of|absence of|absent|instead of|rather than|anything but|free from|there are no|there is no|"
+    r"there's no|not(?: a| any| with)?|"
     r"zero|sans|drop the|mute the|nor|neither|nothing)\s+(?P<list>[^.;:!?]{1,90}?)" + _ENDS
 )
 _SUFFIX = re.compile(r"\b(?P<what>[a-z]+)[- ]?(?:less|free)\b")
 _ONLY = re.compile(
-    r"\b(?:nothing (?:but|except)|only|just|solely|exclusively|nothing more than|consists? (?:only|solely) of|alone|unaccompanied|solo|"
+    r"\b(?:nothing (?:but|except)|only|just|solely|exclusively|nothing more than|consists? (?:only|"
+    r"solely) of|alone|unaccompanied|solo|"
     r"by itself|on its own)\b"
 )
 
@@ -204,7 +212,8 @@ def _meant(text: str, found: re.Match[str]) -> bool:
         return False
     return bool(
         re.search(
-            r"\b(?:with|featuring|and|of|by|on|add|plus|soft|solo|gentle|female|male|distant|church|electronic|warm|lush|synth)\s+(?:\w+\s+)?$",
+            r"\b(?:with|featuring|and|of|by|on|add|plus|soft|solo|gentle|female|male|distant|church|"
+            r"electronic|warm|lush|synth)\s+(?:\w+\s+)?$",
             before,
         )
         and not re.match(r"\s+(?:music|dance|of the|sports?|genre|beat|elements)", after)

@@ -230,8 +230,8 @@ class Composer:
     ) -> list[Note]:
         harmony, home = self._harmony, self._home
         anchor = theory.steps_from(self._in_scale(home), height, harmony.scale) if height else self._in_scale(home)
-        if previous is not None:
-            anchor = round((anchor * 2 + previous) / 3) if abs(anchor - previous) > 7 else anchor
+        if previous is not None and abs(anchor - previous) > 5:
+            anchor = previous + (5 if anchor > previous else -5)  # the outline is reached in two bars, without a jump
         notes: list[Note] = []
         pitch = anchor
         for index, (onset, length) in enumerate(cell):
@@ -243,9 +243,10 @@ class Composer:
                 pitch = theory.steps_from(pitch, steps[index - 1], classes)
                 strong = self._meter.weight(onset) >= 0.5 or length >= 1.0
                 if strong and pitch % 12 not in chord.tones:
-                    pitch = theory.nearest(
-                        pitch + (0.1 if steps[index - 1] > 0 else -0.1), chord.tones, self._low, self._high
-                    )
+                    # Onto the chord, on towards where the motif goes, and not back to the note it came from.
+                    lean = 0.6 if steps[index - 1] > 0 else -0.6
+                    came_from = notes[-1].pitch if steps[index - 1] else None
+                    pitch = theory.nearest(pitch + lean, chord.tones, self._low, self._high, avoid=came_from)
             if cadence and index == len(cell) - 1:
                 pitch = self._goal(start + onset, pitch, phrase)
             pitch = self._kept(pitch)

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import struct
 
-from musiscene.soundtracks._arranger.piece import Part, Piece
+import numpy as np
+
+from musiscene.soundtracks._arranger.piece import Part, Piece, swell_shape
 from musiscene.soundtracks._arranger.theory import signature_fifths
 
 TICKS_PER_QUARTER = 480
@@ -47,14 +49,18 @@ def _conductor(piece: Piece, last: int) -> bytes:
     fifths, minor = signature_fifths(piece.tonic, piece.mode)
     numerator, denominator = (int(number) for number in piece.meter.name.split("/"))
     clocks = round(24 * piece.meter.quarters_per_beat)
+    signature = _meta(0x58, bytes([numerator, denominator.bit_length() - 1, clocks, 8]))
     events: list[Event] = [
         (0, 0, _meta(0x03, piece.title.encode())),
-        (0, 1, _meta(0x58, bytes([numerator, denominator.bit_length() - 1, clocks, 8]))),
+        (0, 1, signature),
         (0, 2, _meta(0x59, struct.pack(">bB", fifths, int(minor)))),
     ]
-    for beat, bpm in piece.clock.tempi():
+    downbeat = _tick(piece, 0.0)
+    if downbeat > 0:  # a first bar that is cut short: the bars count from the first downbeat
+        events.append((downbeat, 1, signature))
+    for number, (beat, bpm) in enumerate(piece.clock.tempi()):
         microseconds = round(60e6 / (bpm * piece.meter.quarters_per_beat))
-        tick = _tick(piece, beat)
+        tick = _tick(piece, beat) if number else 0
         events = [event for event in events if not (event[0] == tick and event[1] == 3)]
         events.append((tick, 3, _meta(0x51, min(microseconds, 0xFFFFFF).to_bytes(3, "big"))))
     events += [(_tick(piece, beat), 4, _meta(0x06, name.encode())) for beat, name in piece.markers]
@@ -69,6 +75,11 @@ def _track(part: Part, piece: Piece, channel: int, last: int) -> bytes:
         (0, 3, bytes([0xB0 | channel, 10, max(0, min(127, round(64 + 63 * part.pan)))])),
         (0, 4, bytes([0xB0 | channel, 91, max(0, min(127, round(127 * part.reverb)))])),
     ]
+    if part.swell:
+        beats = np.arange(0.0, piece.clock.beat_at(piece.duration_s), 1.0)
+        for beat, shape in zip(beats, swell_shape(beats / piece.meter.beats), strict=True):
+            level = 10.0 ** (part.swell * float(shape) / 40.0)  # controllers follow 40 log10, as velocity does
+            events.append((_tick(piece, float(beat)), 4, bytes([0xB0 | channel, 11, round(127 * level)])))
     sounding: dict[int, int] = {}
     for note in sorted(part.notes):
         start = _tick(piece, note.beat)

@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from musiscene.soundtracks._arranger.piece import Part, Piece
+from musiscene.soundtracks._arranger.piece import Part, Piece, swell_shape
 from musiscene.soundtracks._arranger.sampler import SAMPLE_RATE, PlayedNote, Sampler
 from musiscene.types import Job
 
@@ -25,6 +25,7 @@ _REFERENCE_PITCHES: tuple[int, ...] = (50, 57, 64, 71)
 _BASS_PITCHES = (36, 41, 45)
 _DRUM_PITCHES = (36, 38, 42)
 _PEAK = 0.89
+_BLOCK = 1 << 19
 _FLOAT = np.float32
 Stereo = NDArray[np.float32]
 
@@ -42,11 +43,11 @@ def render(piece: Piece, sampler: Sampler, job: Job) -> Stereo:
         job.progress(0.1 + 0.7 * number / max(1, len(piece.parts)), f"Playing {part.name.lower()}")
         if not part.notes:
             continue
-        sound = _instrument(part, piece, sampler, samples)
+        sound = _instrument(part, piece, sampler, samples, job)
         dry += sound
         send += sound * _FLOAT(part.reverb)
     job.progress(0.82, "Mixing")
-    mixed = dry + _reverberate(send, piece.room)
+    mixed = dry + _reverberate(send, piece.room, job)
     job.check()
     mixed = _high_pass(mixed)
     mixed = _compress(mixed)
@@ -59,13 +60,13 @@ def render(piece: Piece, sampler: Sampler, job: Job) -> Stereo:
     return np.ascontiguousarray(mixed, dtype=_FLOAT)
 
 
-def _instrument(part: Part, piece: Piece, sampler: Sampler, samples: int) -> Stereo:
+def _instrument(part: Part, piece: Piece, sampler: Sampler, samples: int, job: Job) -> Stereo:
     at = piece.clock.at
     notes = []
     for note in part.notes:
         start = max(0.0, at(note.beat))
         notes.append(PlayedNote(start, max(0.02, at(note.beat + note.length) - start), note.pitch, note.velocity))
-    sound = sampler.render(notes, part.program, samples, drums=part.drums)
+    sound = sampler.render(notes, part.program, samples, drums=part.drums, check=job.check)
     pitches = _DRUM_PITCHES if part.drums else (_BASS_PITCHES if part.role == "bass" else _REFERENCE_PITCHES)
     level = sampler.level(part.program, pitches, drums=part.drums)
     balance = min(8.0, max(0.1, _TARGET_RMS / level)) if level > 0 else 1.0
@@ -73,6 +74,8 @@ def _instrument(part: Part, piece: Piece, sampler: Sampler, samples: int) -> Ste
     left = gain * np.cos((part.pan + 1.0) * np.pi / 4.0) * 2**0.5
     right = gain * np.sin((part.pan + 1.0) * np.pi / 4.0) * 2**0.5
     sound *= np.array([[left], [right]], dtype=_FLOAT)
+    if part.swell:
+        sound *= _swell(part, piece, samples)
     return sound
 
 
@@ -102,23 +105,55 @@ def _impulse(room: str) -> Stereo:
     return np.asarray(impulse, dtype=_FLOAT)
 
 
-def _reverberate(send: Stereo, room: str) -> Stereo:
-    """The room's answer. Reverberation is dark, so it is computed at half the rate, at half the cost."""
-    import soxr
+def _reverberate(send: Stereo, room: str, job: Job) -> Stereo:
+    """The room's answer. Reverberation is dark, so it is computed at half the rate, at half the cost; and in blocks, so
+    that it can be stopped.
+    """
     from scipy.signal import oaconvolve
 
     samples = send.shape[1]
-    if samples < 64:
-        return np.zeros_like(send)
-    middle = send.mean(axis=0)
-    half = np.asarray(soxr.resample(middle, 2, 1, quality="LQ"), dtype=_FLOAT)
+    half = _in_blocks(send.mean(axis=0)[None], 2, 1, job)[0]
     impulse = _impulse(room)
-    wet = [oaconvolve(half, impulse[side], mode="full")[: len(half)] for side in (0, 1)]
-    sides = soxr.resample(np.stack(wet, axis=1).astype(_FLOAT), 1, 2, quality="LQ").T
-    out = np.zeros_like(send)
-    length = min(samples, sides.shape[1])
-    out[:, :length] = sides[:, :length]
+    tail = impulse.shape[1] - 1
+    wet = np.zeros((2, len(half) + tail), dtype=_FLOAT)
+    block = _BLOCK // 2
+    for start in range(0, len(half), block):
+        job.check()
+        piece = half[start : start + block]
+        for side in (0, 1):
+            wet[side, start : start + len(piece) + tail] += oaconvolve(piece, impulse[side])
+    return _in_blocks(wet[:, : len(half)], 1, 2, job)[:, :samples]
+
+
+def _in_blocks(sound: Stereo, divide: int, multiply: int, job: Job) -> Stereo:
+    """Change the sample rate by `multiply / divide` (2 or 1 each), a block with a margin at a time."""
+    import soxr
+
+    channels, samples = sound.shape
+    margin = 512
+    out = np.zeros((channels, -(-samples // divide) * multiply), dtype=_FLOAT)
+    padded = np.pad(sound, ((0, 0), (margin, margin + divide)))
+    for start in range(0, samples, _BLOCK):
+        job.check()
+        length = min(_BLOCK, samples - start)
+        piece = padded[:, start : start + length + 2 * margin]
+        changed = soxr.resample(piece.T, divide, multiply, quality="LQ").T
+        skip = margin * multiply // divide
+        begin = start * multiply // divide
+        size = min(-(-length // divide) * multiply, out.shape[1] - begin)
+        part = changed[:, skip : skip + size]
+        out[:, begin : begin + part.shape[1]] = part
     return out
+
+
+def _swell(part: Part, piece: Piece, samples: int) -> Stereo:
+    """Bow and breath: the level rises towards the third bar of each phrase of four and falls to its end."""
+    seconds = np.arange(0.0, piece.duration_s + 0.1, 0.1)
+    beats = np.array([piece.clock.beat_at(float(second)) for second in seconds])
+    decibels = part.swell * swell_shape(beats / piece.meter.beats)
+    coarse = 10.0 ** (decibels / 20.0)
+    fine = np.interp(np.arange(samples, dtype=_FLOAT), (seconds * SAMPLE_RATE).astype(_FLOAT), coarse)
+    return np.asarray(fine, dtype=_FLOAT)
 
 
 def _high_pass(sound: Stereo) -> Stereo:

@@ -19,11 +19,12 @@ from musiscene.soundtracks._arranger.reading_pace import Pace, read_pace
 from musiscene.soundtracks._arranger.spelling import corrected
 from musiscene.soundtracks._arranger.styles import STYLES, Style
 from musiscene.soundtracks._arranger.words import (
+    ERA_STYLES,
     ERA_WORDS,
     INTENSIFIERS,
     MOODS,
     REGION_WORDS,
-    SIGHTS,
+    SCENIC,
     SOFTENERS,
     STYLE_WORDS,
     Feeling,
@@ -65,7 +66,7 @@ def read_brief(text: str) -> Brief:
     feelings = _feelings(plain, wishes.negated, scenes)
     curve = read_curve(plain)
     region = _first(plain, REGION_WORDS, wishes.negated)
-    era = _first(plain, {name: words for name, (words, _) in ERA_WORDS.items()}, wishes.negated)
+    era = _first(plain, ERA_WORDS, wishes.negated)
     style = _style(plain, wishes, feelings, scenes, era, region, pace)
     if not mode:
         mode = "major" if key and feelings.valence > -0.3 else _mode(style, feelings, scenes, region)
@@ -115,9 +116,10 @@ def _scenes(text: str, wishes: Wishes) -> list[tuple[str, float, Scene]]:
         left[start:end] = " " * (end - start)
     rest = "".join(left)
     for pattern in (_style_patterns()[0], _mood_pattern(), instrument_pattern()):
-        rest = pattern.sub(lambda match: match[0] if match[0] in _SCENIC else " ", rest)
+        rest = pattern.sub(lambda match: match[0] if match[0] in SCENIC else " ", rest)
     rest = re.sub(
-        r"\d+\S*|\b(?:hundred|tempo|beat|beats|bpm|minor|major|fades?|builds?|play\w*|videos?|movies?|films?|scenes? of|demonstrat\w*|described)\b",
+        r"\d+\S*|\b(?:hundred|tempo|beat|beats|bpm|minor|major|fades?|builds?|play\w*|videos?|movies?|"
+        r"films?|scenes? of|demonstrat\w*|described)\b",
         " ",
         rest,
     )
@@ -160,16 +162,16 @@ def _feelings(text: str, negated: list[tuple[int, int]], scenes: list[tuple[str,
         weight_sum += weight
     if weight_sum == 0.0:
         return _Feelings((), 0.1, 0.45, 0.2, 0.0)
-    return _Feelings(tuple(named[:8]), *(value / weight_sum for value in total), weight_sum)
+    valence, arousal, tension = (value / weight_sum for value in total)
+    return _Feelings(tuple(named[:8]), valence, arousal, tension, weight_sum)
 
 
 @cache
 def _style_patterns() -> tuple[re.Pattern[str], dict[str, list[tuple[str, float]]]]:
     votes: dict[str, list[tuple[str, float]]] = {}
     for style, words in STYLE_WORDS.items():
-        for entry in words.split(","):
-            word, _, weight = entry.strip().partition(":")
-            votes.setdefault(word, []).append((style, float(weight) if weight else 3.0))
+        for word, weight in words:
+            votes.setdefault(word, []).append((style, weight))
     pattern = "|".join(sorted(map(re.escape, votes), key=len, reverse=True))
     return re.compile(rf"(?<![\w-])(?:{pattern})(?![\w])"), votes
 
@@ -202,11 +204,11 @@ def _style(
             # What is named first is meant most.
             scores[style] += sign * weight * (1.0 - 0.25 * min(1.0, match.start() / max(200.0, len(text))))
     for _, score, scene in scenes[:2]:
-        for rank, style in enumerate(scene.styles[:3]):
-            if style in scores:
-                scores[style] += max(0.0, score - 0.25) * (2.2, 1.3, 0.8)[rank]
+        for rank, name in enumerate(scene.styles[:3]):
+            if name in scores:
+                scores[name] += max(0.0, score - 0.25) * (2.2, 1.3, 0.8)[rank]
     if era:
-        for style, weight in ERA_WORDS[era][1].items():
+        for style, weight in ERA_STYLES[era].items():
             scores[style] += weight
     if region:
         scores[
@@ -224,35 +226,30 @@ def _style(
     if pace.meter == "3/4":
         scores["waltz"] += 0.8
     for name in wishes.instruments:
-        for style in STYLES.values():
-            if any(name in layer.instruments for layer in style.layers if layer.role in ("melody", "comp")):
-                scores[style.name] += 0.18
+        for one in STYLES.values():
+            if any(name in layer.instruments for layer in one.layers if layer.role in ("melody", "comp")):
+                scores[one.name] += 0.18
     if wishes.only and wishes.instruments == ("piano",):
         scores["piano_ballad"] += 2.0
     pace_bpm = pace.bpm or (((pace.low or 0) + (pace.high or 0)) / 2 or None)
-    for style in STYLES.values():
+    for one in STYLES.values():
         far = math.dist(
             (feelings.valence / 2, feelings.arousal, feelings.tension),
-            (style.valence / 2, style.arousal, style.tension),
+            (one.valence / 2, one.arousal, one.tension),
         )
-        scores[style.name] -= 1.6 * min(1.0, 0.3 + feelings.weight / 2) * far
-        if style.name in _GENERAL:
-            scores[style.name] += 0.35
+        scores[one.name] -= 1.6 * min(1.0, 0.3 + feelings.weight / 2) * far
+        if one.name in _GENERAL:
+            scores[one.name] += 0.35
         if pace_bpm is not None:
-            outside = max(0.0, style.tempo[0] / pace_bpm - 1.08, pace_bpm / style.tempo[1] - 1.08)
-            scores[style.name] -= min(0.8, 1.5 * outside)
-        if DRUMS in wishes.exclude and style.groove in ("house", "trailer", "rock", "metal", "hip-hop"):
-            scores[style.name] -= 0.5
+            outside = max(0.0, one.tempo[0] / pace_bpm - 1.08, pace_bpm / one.tempo[1] - 1.08)
+            scores[one.name] -= min(0.8, 1.5 * outside)
+        if DRUMS in wishes.exclude and one.groove in ("house", "trailer", "rock", "metal", "hip-hop"):
+            scores[one.name] -= 0.5
     return STYLES[max(scores, key=lambda name: (round(scores[name], 6), name))]
 
 
-_SCENIC = SIGHTS | frozenset(
-    """battle action chase ghost ghosts zombie monster vampire asylum murder halloween soldiers soldier parade circus ballroom carousel
-    dragon dragons explosion explosions warriors warrior siege tavern campfire village countryside cowboy rodeo detective
-    speakeasy heist carnival fiesta matador underwater galaxy stars samurai safari temple bamboo bazaar christmas
-    abandoned nightclub neon cyberpunk arcade workout versailles wedding apocalypse gladiator superhero""".split()
-)
-"""Words of styles and moods that name a place or an event as well."""
+_MINOR_BY_HABIT = frozenset({"electronic_dance", "synthwave", "hiphop", "funk", "latin"})
+"""Styles that are mostly in minor, cheerful ones included; only plain happiness makes them major."""
 
 _GENERAL = frozenset({"orchestral", "piano_ballad", "pop", "ambient", "folk", "trailer"})
 """Styles that suit a text that names none."""
@@ -265,12 +262,13 @@ def _mode(style: Style, feelings: _Feelings, scenes: list[tuple[str, float, Scen
         return "harmonic minor"
     lean = feelings.valence - 0.5 * max(0.0, feelings.tension - 0.5)
     if feelings.weight < 0.5:
-        lean = style.valence
+        lean = min(0.3, style.valence)
     if scenes and scenes[0][1] > 0.5:
         lean += {"minor": -0.2, "major": 0.15}.get(scenes[0][2].mode, 0.0)
     if style.valence < -0.2 and feelings.valence < 0.55:
         return style.modes[1]
-    return style.modes[0] if lean > 0.02 else style.modes[1]
+    needed = 0.45 if style.name in _MINOR_BY_HABIT else 0.02
+    return style.modes[0] if lean > needed else style.modes[1]
 
 
 def _tempo(
@@ -314,12 +312,12 @@ def _articulation(text: str) -> str:
     return ""
 
 
-def _first(text: str, table: dict[str, str], negated: list[tuple[int, int]]) -> str:
+def _first(text: str, table: dict[str, list[str]], negated: list[tuple[int, int]]) -> str:
     """The entry of `table` whose words come first in the text; empty when none does."""
     best: tuple[int, str] | None = None
     for name, words in table.items():
-        for word in words.split(","):
-            match = re.search(rf"(?<![\w-]){re.escape(word.strip())}(?![\w])", text)
+        for word in words:
+            match = re.search(rf"(?<![\w-]){re.escape(word)}(?![\w])", text)
             if (
                 match
                 and not any(start <= match.start() < end for start, end in negated)

@@ -33,18 +33,23 @@ _KEY_OF = re.compile(
 )
 _SHORT = re.compile(r"(?<![\w'’])(?P<letter>[A-G])(?P<sign>[#♯b♭])?(?P<minor>m)(?![\w'’])")
 _BARE = re.compile(
-    r"\bin (?P<letter>[A-G])(?P<sign>[#♯♭]|b(?![a-z]))?(?:[\s-]*(?P<word>sharp|flat))?(?=\s*(?:[,.;:!?)]|$|at \d|with\b))"
+    r"\bin (?P<letter>[A-G])(?P<sign>[#♯♭]|b(?![a-z]))?(?:[\s-]*(?P<word>sharp|flat))?(?=\s*(?:[,.;:!?)]|$|"
+    r"at \d|with\b))"
 )
 _MODE_ALONE = re.compile(
-    rf"\b(?P<mode>{_MODE})\b(?=[\s-]*(?:key|keys|mode|scale|tonality|harmony|harmonies|chord|chords|mood|feel|feeling|tones?|sounding|\W*$))"
+    rf"\b(?P<mode>{_MODE})\b(?=[\s-]*(?:key|keys|mode|scale|tonality|harmony|harmonies|chord|chords|mood|"
+    rf"feel|feeling|tones?|sounding|\W*$))"
     rf"|\b(?:in|in a|in the)\s+(?P<mode2>{_MODE})\b(?!\s+(?:league|role|part|way|city))"
-    r"|\b(?P<mode3>dorian|phrygian dominant|phrygian|lydian|mixolydian|locrian|aeolian|ionian|harmonic minor|hijaz)\b",
+    r"|\b(?P<mode3>dorian|phrygian dominant|phrygian|lydian|mixolydian|locrian|aeolian|ionian|"
+    r"harmonic minor|hijaz)\b",
     re.IGNORECASE,
 )
 # What may follow "a minor" when it names a key; anything else makes it an ordinary adjective.
 _AFTER_A = re.compile(
-    r"^\s*(?:$|[,.;:!?)(/—–-]|and\b|at\b|with\b|for\b|in\b|on\b|but\b|then\b|that\b|which\b|using\b|played\b|by\b|over\b|as\b|"
-    r"piano|guitar|waltz|ballad|march|prelude|sonata|concerto|fugue|tune|song|arpeggio|riff|blues|jazz|rock|theme|\d|tempo|bpm|,)",
+    r"^\s*(?:$|[,.;:!?)(/—–-]|and\b|at\b|with\b|for\b|in\b|on\b|but\b|then\b|that\b|which\b|using\b|"
+    r"played\b|by\b|over\b|as\b|"
+    r"piano|guitar|waltz|ballad|march|prelude|sonata|concerto|fugue|tune|song|arpeggio|riff|blues|jazz|rock|"
+    r"theme|\d|tempo|bpm|,)",
     re.IGNORECASE,
 )
 _BEFORE_KEY = re.compile(r"(?:\b(?:in|key|of|is|scale|to|from|into|:)|[:=(,])\s*$", re.IGNORECASE)
@@ -55,9 +60,9 @@ def read_key(text: str) -> tuple[str, str]:
     for match in _KEY.finditer(text):
         if _is_key(match, text):
             return _tonic(match), _MODE_NAMES[_plain(match["mode"])]
-    match = _KEY_OF.search(text)
-    if match is not None and not (match["letter"] == "a" and match["mode"] is None):
-        return _tonic(match), _MODE_NAMES[_plain(match["mode"])] if match["mode"] else read_mode(text)
+    named = _KEY_OF.search(text)
+    if named is not None and not (named["letter"] == "a" and named["mode"] is None):
+        return _tonic(named), _MODE_NAMES[_plain(named["mode"])] if named["mode"] else read_mode(text)
     short = _SHORT.search(text)
     if short is not None and (short["sign"] or _BEFORE_KEY.search(text[: short.start()])):
         return _tonic(short), "minor"

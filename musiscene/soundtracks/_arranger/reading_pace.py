@@ -18,20 +18,26 @@ _SINGLES = (
     re.compile(rf"{_NUMBER}\s*-?\s*{_UNIT}"),
     re.compile(rf"{_UNIT}\s*(?:[:=]|of|is|around|about|at)?\s*{_NUMBER}"),
     re.compile(
-        rf"tempo\s*(?:[:=]|of|is|at|around|about|near|approximately|roughly|~|\s){{0,3}}\s*{_NUMBER}(?!\s*(?:/|s\b|sec|min|%|years))"
+        rf"tempo\s*(?:[:=]|of|is|at|around|about|near|approximately|roughly|~|"
+        rf"\s){{0,3}}\s*{_NUMBER}(?!\s*(?:/|s\b|sec|min|%|years))"
     ),
     re.compile(rf"[♩♪𝅘𝅥]\s*=\s*{_NUMBER}"),
 )
-_UNITS = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+_UNITS = [
+    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
+    *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
+]
+_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+_SMALL, _ROUND, _DIGIT = "|".join(_TENS + _UNITS), "|".join(_TENS), "|".join(_UNITS[1:10])
 _SPELLED = re.compile(
-    rf"((?:one |a |two )?hundred(?: and)?(?:[ -](?:{'|'.join(_TENS + _UNITS)})){{0,2}}|(?:{'|'.join(_TENS)})(?:[ -](?:{'|'.join(_UNITS[1:10])}))?)\s+(?:{_UNIT})"
+    rf"((?:one |a |two )?hundred(?: and)?(?:[ -](?:{_SMALL})){{0,2}}|(?:{_ROUND})(?:[ -](?:{_DIGIT}))?)\s+(?:{_UNIT})"
 )
 _WORDS = re.compile(
     r"(?<![\w-])(" + "|".join(sorted(map(re.escape, TEMPO_WORDS), key=len, reverse=True)) + r")(?![\w-])"
 )
 _ABOUT_TEMPO = re.compile(
-    r"^\W*(?:and \w+ |, \w+ |\w+ )?(?:tempo|pace|beat|beats|rhythm|bpm|groove|speed|tune|song|piece|music|waltz|march|drum|drums|piano|ballad|jazz|blues|rock|melody)"
+    r"^\W*(?:and \w+ |, \w+ |\w+ )?(?:tempo|pace|beat|beats|rhythm|bpm|groove|speed|tune|song|piece|music|"
+    r"waltz|march|drum|drums|piano|ballad|jazz|blues|rock|melody)"
 )
 _METERS = re.compile(r"(?<![\d/])(12/8|9/8|7/8|6/8|5/4|7/4|4/4|3/4|2/4)(?![\d/])")
 
@@ -77,7 +83,8 @@ def read_pace(text: str, negated: list[tuple[int, int]]) -> Pace:
         remark = "" if kept == number else f"{number:g} BPM is outside what is played; it became {kept:g}."
         return Pace(kept, None, None, meter, feel, remark)
     span = _word_range(text, negated)
-    return Pace(None, *(span or (None, None)), meter, feel, "")
+    low_word, high_word = span or (None, None)
+    return Pace(None, low_word, high_word, meter, feel, "")
 
 
 def read_meter(text: str) -> str:
@@ -86,7 +93,8 @@ def read_meter(text: str) -> str:
     if match:
         return match[1]
     if re.search(
-        r"\b(?:waltz|three[- ]four|three[- ]quarter time|triple (?:meter|metre|time)|in three\b|minuet|ländler|mazurka)",
+        r"\b(?:waltz|three[- ]four|three[- ]quarter time|triple (?:meter|metre|time)|in three\b|minuet|"
+        r"ländler|mazurka)",
         text,
     ):
         return "3/4"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -56,12 +57,22 @@ class Sampler:
         self._levels: dict[tuple[int, bool], float] = {}
         self._lock = threading.Lock()
 
-    def render(self, notes: list[PlayedNote], program: int, samples: int, *, drums: bool = False) -> Mono:
-        """The sound of one instrument, shape (2, samples); what would sound later is left out."""
+    def render(
+        self,
+        notes: list[PlayedNote],
+        program: int,
+        samples: int,
+        *,
+        drums: bool = False,
+        check: Callable[[], None] = lambda: None,
+    ) -> Mono:
+        """The sound of one instrument, shape (2, samples); what would sound later is left out. `check` may stop it."""
         out = np.zeros((2, samples), dtype=_FLOAT)
         ordered = sorted(notes)
         cut_at = self._choke_times(ordered, program) if drums else {}
         for index, note in enumerate(ordered):
+            if index % 16 == 0:
+                check()
             start = round(note.start_s * SAMPLE_RATE)
             if not 0 <= start < samples or note.velocity <= 0:
                 continue

@@ -9,44 +9,13 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from musiscene.soundtracks._arranger.words import COMMON
-
-_GUESSED = tuple(
-    sorted(
-        """
-    accordion acoustic adagio aggressive allegro ambient andante atmospheric banjo baroque blues bluegrass bossa cello
-    cheerful cinematic clarinet classical country crescendo dorian dramatic dreamy drums drumless electric electronic
-    energetic ethereal euphoric flute frightening funky funeral gloomy gradually guitar guitars happy harmonica
-    harpsichord heroic horror instrumental jazzy joyful lullaby lydian major mandolin marimba meditative melancholic
-    melancholy mellow metal minor mixolydian mysterious nostalgic orchestra orchestral organ peaceful percussion phrygian
-    piano pianos playful quietly reggae relaxing romantic saxophone scary sinister slowly soothing spooky strings
-    suspenseful synth synths synthesizer synthwave techno tempo trailer triumphant trombone trumpet ukulele uplifting upbeat
-    violin violins waltz without
-    """.split()
-    )
-)
-_SWAPPED = (
-    "slow",
-    "fast",
-    "calm",
-    "dark",
-    "jazz",
-    "rock",
-    "folk",
-    "funk",
-    "bass",
-    "drum",
-    "harp",
-    "epic",
-    "loud",
-    "with",
-)
+from musiscene.soundtracks._arranger.words import COMMON, GUESSED, SWAPPED
 
 
 @cache
 def _by_initial() -> dict[str, tuple[str, ...]]:
     found: dict[str, list[str]] = {}
-    for word in _GUESSED:
+    for word in GUESSED:
         found.setdefault(word[0], []).append(word)
     return {initial: tuple(words) for initial, words in found.items()}
 
@@ -67,8 +36,8 @@ def corrected(text: str) -> str:
 def _repair(word: str) -> str:
     if len(word) == 4:  # too short to guess at, but a swap of neighbours is plain
         swaps = (word[:at] + word[at + 1] + word[at] + word[at + 2 :] for at in range(3))
-        return next((swap for swap in swaps if swap in _SWAPPED), word) if word not in _SWAPPED else word
-    if word in _GUESSED or word in COMMON or _is_derived(word):
+        return next((swap for swap in swaps if swap in SWAPPED), word) if word not in SWAPPED else word
+    if word in GUESSED or word in COMMON or _is_derived(word):
         return word
     allowed = 1 if len(word) < 8 else 2
     best: tuple[int, str] | None = None
