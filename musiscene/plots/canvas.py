@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -113,6 +113,11 @@ def numbers(values: Any) -> list[float]:
     """The finite numbers of a list; empty for anything else."""
     found = [number(value) for value in values] if isinstance(values, list | tuple) else []
     return [value for value in found if value is not None]
+
+
+def entries(values: Any) -> list[Mapping[str, Any]]:
+    """The mappings of a list; empty for anything else."""
+    return [value for value in values if isinstance(value, Mapping)] if isinstance(values, list | tuple) else []
 
 
 def total(values: Any) -> float:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from musiscene.plots.canvas import SIDE_PT, WIDTH_PT, Ink, Row, clock, label, number, numbers, time_axis, total
+from musiscene.plots.canvas import SIDE_PT, WIDTH_PT, Ink, Row, clock, entries, label, number, numbers, time_axis, total
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,7 +39,7 @@ def _strip(evidence: Mapping[str, Any]) -> list[tuple[float, np.ndarray[Any, Any
     from PIL import Image, UnidentifiedImageError
 
     pictures = []
-    for entry in evidence.get("strip") or ():
+    for entry in entries(evidence.get("strip")):
         try:
             picture = Image.open(io.BytesIO(base64.b64decode(entry["jpeg"], validate=True))).convert("RGB")
             pictures.append((float(entry["time_s"]), np.asarray(picture)))
@@ -90,8 +90,8 @@ def _draw_motion(axes: Axes, ink: Ink, curve: Sequence[float], cuts: Sequence[fl
 def read_palette(evidence: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The swatches that have a colour and a share."""
     found = []
-    for swatch in evidence.get("palette") or ():
-        good = isinstance(swatch, Mapping) and re.fullmatch(r"#[0-9a-fA-F]{6}", str(swatch.get("hex", "")))
+    for swatch in entries(evidence.get("palette")):
+        good = re.fullmatch(r"#[0-9a-fA-F]{6}", str(swatch.get("hex", "")))
         if good and (number(swatch.get("share")) or 0) > 0:
             found.append(swatch)
     return found

@@ -1,12 +1,15 @@
 """A server that speaks the OpenAI chat protocol, well or badly, and an instruct model of a few thousand parameters."""
 
+import importlib.util
 import json
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -236,3 +239,15 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def learned() -> str:
     """What the tiny model answers."""
     return LEARNED
+
+
+@pytest.fixture(scope="session")
+def montages() -> ModuleType:
+    """The benchmark's renderer of shots and montages with known cuts and camera moves."""
+    path = Path(__file__).parents[2] / "benchmarks" / "_montages.py"
+    spec = importlib.util.spec_from_file_location("musiscene_montages", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module

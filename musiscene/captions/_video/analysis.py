@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from musiscene.captions._video.colour import Colour, measure_colour
@@ -45,7 +46,7 @@ class Picture:
     def shot_lengths_s(self) -> list[float]:
         """Length of each shot in seconds."""
         edges = [0.0, *(cut.time_s for cut in self.cuts), self.duration_s]
-        return [max(0.0, b - a) for a, b in zip(edges, edges[1:], strict=False)]
+        return [max(0.0, b - a) for a, b in pairwise(edges)]
 
     @property
     def pace_cuts_per_min(self) -> float:

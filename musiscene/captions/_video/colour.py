@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 HUES = (
     (18, "rose"), (45, "red"), (68, "orange"), (82, "amber"), (108, "yellow"), (122, "lime green"), (165, "green"),
-    (200, "teal"), (232, "turquoise"), (268, "sky blue"), (300, "blue"), (322, "violet"), (345, "magenta"), (360, "rose"),
+    (200, "teal"), (232, "turquoise"), (268, "sky blue"), (309, "blue"), (328, "violet"), (345, "magenta"),
+    (360, "rose"),
 )  # fmt: skip
 """Upper bound of the hue angle in degrees in L*a*b* -> name."""
 SAME = 12.0
@@ -143,7 +144,7 @@ def _kmeans(lab: NDArray[np.float32], groups: int) -> tuple[NDArray[np.float32],
 
 def _hex(lab: NDArray[np.float64]) -> str:
     rgb = cv2.cvtColor(lab.astype(np.float32).reshape(1, 1, 3), cv2.COLOR_LAB2RGB).reshape(3)
-    red, green, blue = (int(round(float(np.clip(v, 0, 1)) * 255)) for v in rgb)
+    red, green, blue = (round(float(np.clip(v, 0, 1)) * 255) for v in rgb)
     return f"#{red:02x}{green:02x}{blue:02x}"
 
 

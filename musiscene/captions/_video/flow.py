@@ -18,6 +18,11 @@ SPACING = 8
 LEAST_TEXTURE = 4.0
 """Grey levels per pixel: points with a weaker gradient tell nothing of motion."""
 
+MOST_STILL = 0.45
+"""Share of textured points at rest from which the camera is at rest."""
+LEAST_SPREAD = 0.45
+"""Share of the picture's twelve parts in which the camera's move must be seen; else it is the move of a thing."""
+
 
 @dataclass(frozen=True, slots=True)
 class CameraStep:
@@ -34,7 +39,7 @@ class CameraStep:
         own: Mean speed that the camera does not explain.
         moving: Share of textured points that move by themselves, 0 to 1.
         still: Share of textured points that do not move at all.
-        trust: Share of textured points that agree with the camera move; 0 when there is too little texture to tell.
+        trust: Share of textured points that agree with the camera move; 0 when it cannot be told.
     """
 
     start_s: float
@@ -128,9 +133,13 @@ class Flow:
         )
         per_s = 1.0 / (width * elapsed)
         still = float((lengths < 0.25).mean())
-        if model is None:
-            speed = float(lengths.mean()) * per_s
-            return CameraStep(start_s, end_s, 0, 0, 0, 0, speed, speed, 1.0, still, 0)
+        agreeing = np.zeros(len(points), dtype=bool) if inliers is None else inliers.ravel() > 0
+        speed = float(lengths.mean()) * per_s
+        if model is None or still > MOST_STILL or _spread_over(points[agreeing], width, height) < LEAST_SPREAD:
+            # What moves is not the view but something in it, or too little is seen to tell.
+            moving = float((lengths > 0.7).mean())
+            known = still > MOST_STILL
+            return CameraStep(start_s, end_s, 0, 0, 0, 0, speed, speed, moving, still, still if known else 0.0)
         centre = np.array([width / 2, height / 2])
         shift = model[:, :2] @ centre + model[:, 2] - centre
         scale = float(np.hypot(model[0, 0], model[1, 0]))
@@ -144,12 +153,18 @@ class Flow:
             down=float(-shift[1]) * per_s,
             zoom=float(np.log(max(scale, 1e-3))) / elapsed,
             roll=float(np.arctan2(model[1, 0], model[0, 0])) / elapsed,
-            speed=float(lengths.mean()) * per_s,
+            speed=speed,
             own=float(own.mean()) * per_s,
             moving=float((own > tolerance).mean()),
             still=still,
-            trust=float(np.mean(inliers)),
+            trust=float(np.mean(agreeing)),
         )
+
+
+def _spread_over(points: NDArray[np.float64], width: int, height: int) -> float:
+    """Share of the twelve parts (four by three) of the picture that hold at least one of `points`."""
+    cells = (points[:, 0] * 4 // width).astype(int) * 3 + (points[:, 1] * 3 // height).astype(int)
+    return len(np.unique(cells)) / 12
 
 
 def correlation(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:

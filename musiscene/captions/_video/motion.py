@@ -6,6 +6,7 @@ The rules and thresholds are ours, set on rendered moves and real clips (`benchm
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,10 @@ from numpy.typing import NDArray
 
 from musiscene.captions._video.flow import CameraStep
 
+UNKNOWN = "unknown"
+"""The kind of motion where no two neighbouring moments could be compared."""
+RESTING = 0.012
+"""Camera speed, in picture widths a second, that is taken for none."""
 CURVE_POINTS = 120
 """Most points of the motion curve."""
 LEVELS = ((0.04, "still"), (0.18, "gentle"), (0.4, "moderate"), (0.65, "lively"), (2.0, "intense"))
@@ -53,7 +58,7 @@ class Motion:
 
     Attributes:
         kind: "static", "pan left", "pan right", "tilt up", "tilt down", "zoom in", "zoom out", "handheld", "action"
-            (things move before a still camera), or "mixed" when no kind fills half of the time.
+            (things move before a still camera), "mixed" when no kind fills half of the time, or "unknown".
         level: Mean of the curve, 0 to 1.
         word: "still", "gentle", "moderate", "lively" or "intense".
         curve: How much moves, evenly spaced over the whole clip, 0 to 1.
@@ -83,7 +88,7 @@ def measure_motion(steps: tuple[CameraStep, ...], cuts_s: list[float], duration_
     """Motion from the camera steps of a clip of `duration_s`, cut at `cuts_s`."""
     edges = [0.0, *cuts_s, max(duration_s, *(step.end_s for step in steps), 1e-3) if steps else duration_s]
     shots = []
-    for start_s, end_s in zip(edges, edges[1:], strict=False):
+    for start_s, end_s in pairwise(edges):
         inside = [step for step in steps if step.start_s >= start_s - 0.02 and step.end_s <= end_s + 1e-6]
         shots.append(_shot(inside, start_s, end_s))
     valid = [step for step in steps if not any(step.start_s + 1e-6 < cut <= step.end_s for cut in cuts_s)]
@@ -101,30 +106,30 @@ def measure_motion(steps: tuple[CameraStep, ...], cuts_s: list[float], duration_
 
 
 def _shot(steps: list[CameraStep], start_s: float, end_s: float) -> ShotMotion:
-    seen = [step for step in steps if step.trust > 0]
-    if len(seen) < 2:
-        return ShotMotion(start_s, end_s, "static", 0, 0, 0, 0, 0, 0)
-    trust = np.array([step.trust for step in seen])
-    path = np.array([[step.right, step.down, step.zoom] for step in seen])
-    weight = trust / trust.sum()
+    if not steps:
+        return ShotMotion(start_s, end_s, UNKNOWN, 0, 0, 0, 0, 0, 0)
+    # Steps in which nothing can be told of the camera count as its rest, with little weight.
+    weight = np.array([max(step.trust, 0.05) for step in steps])
+    weight /= weight.sum()
+    path = np.array([[step.right, step.down, step.zoom] for step in steps])
     mean = weight @ path
-    size = weight @ np.abs(path) + 1e-9
-    steady = np.abs(mean) / size
+    steady = np.abs(mean) / (weight @ np.abs(path) + 1e-9)
     # What is left of the path after its own slow course: the tremble of a hand.
     smooth = np.stack([_smooth(path[:, axis], 5) for axis in range(2)], axis=1)
-    jitter = float(np.sqrt(np.mean(np.square(path[:, :2] - smooth).sum(axis=1))))
-    wander = float(np.mean(np.hypot(path[:, 0], path[:, 1])))
-    own = float(weight @ [step.own for step in seen])
-    moving = float(np.mean([step.moving for step in seen]))
-    still = float(np.median([step.still for step in seen]))
-    kind = _kind(mean, steady, jitter, wander, own, moving, still)
-    return ShotMotion(start_s, end_s, kind, *(float(v) for v in mean), jitter, own, moving)
+    jitter = float(np.sqrt(weight @ np.square(path[:, :2] - smooth).sum(axis=1)))
+    wander = float(weight @ np.hypot(path[:, 0], path[:, 1]))
+    own = float(np.mean([step.own for step in steps]))
+    moving = float(np.mean([step.moving for step in steps]))
+    # A camera at rest is at rest most of the time; a hand never is.
+    resting = float(np.mean(np.hypot(path[:, 0], path[:, 1]) + np.abs(path[:, 2]) / 3 < RESTING))
+    kind = _kind(mean, steady, wander, resting, own, moving)
+    right, down, zoom = (float(v) for v in mean)
+    return ShotMotion(start_s, end_s, kind, right, down, zoom, jitter, own, moving)
 
 
 def _kind(
-    mean: NDArray[np.float64], steady: NDArray[np.float64], jitter: float, wander: float, own: float, moving: float,
-    still: float,
-) -> str:  # fmt: skip
+    mean: NDArray[np.float64], steady: NDArray[np.float64], wander: float, resting: float, own: float, moving: float
+) -> str:
     right, down, zoom = (float(v) for v in mean)
     # A zoom moves the rim of the picture by half its rate: compare it with shifts on that footing.
     candidates = []
@@ -134,13 +139,11 @@ def _kind(
         candidates.append((abs(down), "tilt down" if down > 0 else "tilt up"))
     if abs(zoom) >= ZOOM_SPEED and steady[2] > 0.6:
         candidates.append((abs(zoom) / 3, "zoom in" if zoom > 0 else "zoom out"))
-    if candidates and still < 0.6:
+    if candidates and resting < 0.6:
         return max(candidates)[1]
-    if wander > JITTER_SPEED and still < 0.5:
+    if wander > JITTER_SPEED and resting < 0.4:
         return "handheld"
-    if own > OWN_SPEED and moving > 0.06:
-        return "action"
-    return "static"
+    return "action" if own > OWN_SPEED and moving > 0.06 else "static"
 
 
 def _smooth(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:

@@ -1,0 +1,113 @@
+"""Cuts, fades and dissolves, and what only looks like them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from musiscene import media
+from musiscene.captions._video.reading import read
+from musiscene.captions._video.shots import Cut, find_cuts
+from musiscene.types import Job
+
+SIZE = (192, 108)
+FPS = 25.0
+
+
+def cuts_of(frames: Iterator[np.ndarray], montages: ModuleType, folder: Path) -> list[Cut]:
+    """The cuts found in a video of these frames."""
+    path = montages.encode(folder / "clip.mp4", frames, FPS)
+    return find_cuts(read(media.probe(path), Job()))
+
+
+def shot(montages: ModuleType, seed: int, move: str = "static", seconds: float = 1.6, kind: str = "town", **options):
+    """A drawn shot of its own world."""
+    rng = np.random.default_rng(seed)
+    world = montages.world(rng, kind, SIZE[0] * 3, SIZE[1] * 3)
+    return montages.Shot(world, SIZE, round(seconds * FPS), FPS, move, options.pop("speed", 0.15), rng, **options)
+
+
+def frames_of(montages: ModuleType, shots: list, join: str, length: int = 12) -> Iterator[np.ndarray]:
+    """The shots one after another, joined by `join` of `length` frames."""
+    starts = [0]
+    for one in shots[:-1]:
+        starts.append(starts[-1] + one.frames - (length if join == "dissolve" else 0))
+    joins = [(join, 0 if join == "cut" else length)] * (len(shots) - 1)
+    return montages._frames(shots, joins, starts, 1.5, np.random.default_rng(0))
+
+
+def test_hard_cuts_are_found_to_the_frame(montages: ModuleType, tmp_path: Path) -> None:
+    """Three hard cuts between moving and still shots are found where they are, and nothing else is."""
+    kinds, moves = ("town", "landscape", "room", "town"), ("static", "pan left", "handheld", "zoom in")
+    shots = [shot(montages, 10 + k, move, kind=kinds[k]) for k, move in enumerate(moves)]
+
+    cuts = cuts_of(frames_of(montages, shots, "cut"), montages, tmp_path)
+
+    assert [cut.time_s for cut in cuts] == pytest.approx([1.6, 3.2, 4.8], abs=0.021)
+    assert {cut.kind for cut in cuts} == {"cut"}
+
+
+@pytest.mark.parametrize("join", ["fade", "white", "dissolve"])
+def test_a_gradual_transition_is_one_cut(montages: ModuleType, tmp_path: Path, join: str) -> None:
+    """A fade through black or white and a dissolve are each one cut, within their extent."""
+    shots = [shot(montages, 21, kind="town"), shot(montages, 22, kind="landscape")]
+
+    cuts = cuts_of(frames_of(montages, shots, join), montages, tmp_path)
+
+    middle = 1.6 - (0.24 if join == "dissolve" else 0.0)
+    assert [cut.time_s for cut in cuts] == pytest.approx([middle], abs=0.26)
+    assert cuts[0].kind == ("dissolve" if join == "dissolve" else "fade")
+
+
+@pytest.mark.parametrize(
+    ("move", "options"),
+    [
+        ("pan right", {"speed": 1.2}),
+        ("zoom in", {"speed": 0.4}),
+        ("handheld", {"speed": 0.35}),
+        ("static", {"flashes": (10, 25)}),
+        ("static", {"light": (0.4, 1.1)}),
+        ("static", {"subjects": 4}),
+    ],
+    ids=["fast pan", "zoom", "handheld", "flashes", "growing light", "moving things"],
+)
+def test_what_moves_flashes_or_brightens_is_no_cut(
+    montages: ModuleType, tmp_path: Path, move: str, options: dict
+) -> None:
+    """Camera moves, flashes, slow changes of light and moving things do not make a shot two."""
+    frames = frames_of(montages, [shot(montages, 31, move, 2.0, "room", **options)], "cut")
+
+    assert cuts_of(frames, montages, tmp_path) == []
+
+
+def test_black_at_both_ends_is_no_cut(montages: ModuleType, tmp_path: Path) -> None:
+    """A fade in from black at the start and a fade out at the end leave one shot."""
+    one = shot(montages, 41, kind="landscape", seconds=2.0)
+
+    def frames() -> Iterator[np.ndarray]:
+        for k in range(one.frames):
+            share = min(1.0, k / 12, (one.frames - 1 - k) / 12)
+            yield (one.frame(k) * share).clip(0, 255).astype(np.uint8)
+
+    assert cuts_of(frames(), montages, tmp_path) == []
+
+
+def test_montages_of_unseen_seeds_score_well(montages: ModuleType, tmp_path: Path) -> None:
+    """On a few montages with fades, flashes and camera moves, nearly all cuts are found and hardly any is invented."""
+    found = invented = missed = 0
+    for seed in (9001, 9002):
+        frames, fps, truth = montages.montage(seed, size=SIZE)
+        cuts = find_cuts(read(media.probe(montages.encode(tmp_path / f"{seed}.mp4", frames, fps)), Job()))
+        left = [cut.time_s for cut in cuts]
+        for begin, end in truth.cuts_s:
+            near = [time_s for time_s in left if begin - 0.1 <= time_s <= end + 0.1]
+            found, missed = found + bool(near), missed + (not near)
+            if near:
+                left.remove(near[0])
+        invented += len(left)
+
+    assert 2 * found / (2 * found + invented + missed) >= 0.85
