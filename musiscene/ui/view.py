@@ -140,9 +140,10 @@ def captions_view(comparison: Comparison | None, person: str) -> View:
             "hidden": False,
             "cards": {kind.value: {"state": "empty"} for kind in CaptionKind},
         }
-    hidden = not comparison.revealed_to(person)
-    cards = {kind.value: {"state": "hidden"} if hidden else _card(comparison, kind) for kind in CaptionKind}
-    return {"token": comparison.token, "version": comparison.version, "hidden": hidden, "cards": cards}
+    if not comparison.revealed_to(person):
+        return {"token": comparison.token, "version": comparison.version, "hidden": True, "cards": {}}
+    cards = {kind.value: _card(comparison, kind) for kind in CaptionKind}
+    return {"token": comparison.token, "version": comparison.version, "hidden": False, "cards": cards}
 
 
 def _card(comparison: Comparison, kind: CaptionKind) -> View:

@@ -162,7 +162,7 @@
         }
       }
       app.setText(about, view.hidden ? t("caption_hidden") : t("captions_about"));
-      for (const [kind, own] of Object.entries(view.cards ?? {})) cards[kind].show(own);
+      for (const kind of Object.keys(cards)) cards[kind].show(view.hidden ? { state: "hidden" } : (view.cards?.[kind] ?? { state: "empty" }));
       app.captionsShown(view);
     };
   });
