@@ -5,12 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test check unit e2e examples bench clean
+.PHONY: demo test check unit slow e2e examples bench clean
 
 demo: $(VENV)/.core  ## start the page; its address is printed
 	$(BIN)/python -m musiscene serve
 
-test: $(VENV)/.test check unit e2e  ## everything the tests need, then the tests
+test: $(VENV)/.test check unit slow e2e  ## everything the tests need, then the tests
 
 check: $(VENV)/.test
 	$(BIN)/ruff format --check .
@@ -19,7 +19,10 @@ check: $(VENV)/.test
 	$(BIN)/lint-imports
 
 unit: $(VENV)/.test
-	$(BIN)/python -m pytest -n 2 -m "not e2e"
+	$(BIN)/python -m pytest -n 2 -m "not e2e and not slow"
+
+slow: $(VENV)/.test
+	$(BIN)/python -m pytest -n 2 -m slow
 
 e2e: $(VENV)/.test
 	$(BIN)/python -m pytest -m e2e
