@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -252,6 +253,28 @@ def test_converting_in_place_and_to_half(published: Path) -> None:
     assert stored["fc.weight"].dtype == torch.float16
     assert stored["learn_vid_att.weight"].dtype == torch.float32
     assert load(target)[0].dtype == torch.float32
+
+
+def test_an_authors_zip_is_converted_as_it_is(published: Path, tmp_path: Path) -> None:
+    """A zip, named itself or by its folder, is converted without unpacking it by hand; until then its name is told."""
+    (tmp_path / "packed").mkdir()
+    (published / "best-checkpoint" / "optmizer_state.bin").write_bytes(b"large")
+    (published / "checkpoint-1").mkdir()
+    (published / "checkpoint-1" / "model.bin").write_bytes(b"an older one")
+    packed = Path(shutil.make_archive(str(tmp_path / "packed" / "vatex-table1"), "zip", published))
+    with pytest.raises(BackendUnavailableError, match=r"vatex-table1\.zip is still packed"):
+        load(packed.parent)
+    with pytest.raises(BackendUnavailableError, match=r"vatex-table1\.zip is still packed"):
+        load(packed)
+    for source in (packed, packed.parent):
+        target = convert(source, tmp_path / "converted" / source.name)
+        model, _ = load(target)
+
+        assert sorted(path.name for path in target.iterdir()) == ["config.json", "model.safetensors", "vocab.txt"]
+        assert model.config == load(published)[0].config
+    packed.write_bytes(packed.read_bytes()[:3000])
+    with pytest.raises(BackendUnavailableError, match="cannot be unpacked"):
+        convert(packed, tmp_path / "damaged")
 
 
 def test_a_checkpoint_without_a_learned_mask(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,20 +63,30 @@ def find_files(path: Path) -> Files:
     if not path.exists():
         raise BackendUnavailableError(f"There are no SwinBERT weights at {path}.")
     if path.is_file():
-        weights, folder = path, path.parent
+        found, folder = [path], path.parent
     else:
-        folder = path
-        found = [path / name for name in WEIGHT_FILES if (path / name).is_file()]
-        if not found:
-            raise BackendUnavailableError(f"{path} holds no SwinBERT weights: none of {', '.join(WEIGHT_FILES)}.")
-        weights = found[0]
-    places = list(dict.fromkeys([folder, weights.parent, weights.parent.parent]))
+        found, folder = [path / name for name in WEIGHT_FILES if (path / name).is_file()], path
+    packed = [] if found and found[0].suffix != ".zip" else _zips(path)
+    if packed:
+        raise BackendUnavailableError(f"{packed[0]} is still packed. Run `musiscene weights convert`, or unpack it.")
+    if not found:
+        raise BackendUnavailableError(f"{path} holds no SwinBERT weights: none of {', '.join(WEIGHT_FILES)}.")
+    weights = found[0]
+    places = [folder, weights.parent]
+    if weights.parent.name in ("best-checkpoint", "best_checkpoint"):
+        places.append(weights.parent.parent)
     vocabulary = _first(places, _VOCABULARY_FILES)
     if vocabulary is None:
         raise BackendUnavailableError(
             f"The SwinBERT weights at {path} have no vocabulary: put vocab.txt of bert-base-uncased beside them."
         )
     return Files(weights, vocabulary, _first(places, ("config.json",)), _first(places, ("log/args.json", "args.json")))
+
+
+def _zips(path: Path) -> list[Path]:
+    if path.is_dir():
+        return sorted(path.glob("*.zip"))
+    return [path] if path.suffix == ".zip" else []
 
 
 def _first(folders: list[Path], names: tuple[str, ...]) -> Path | None:
@@ -176,7 +188,7 @@ def convert(source: Path, target: Path, *, dtype: torch.dtype | None = None) -> 
     """Write the checkpoint at `source` to the folder `target` as safetensors, without what captions do not need.
 
     Args:
-        source: Any layout that `find_files` knows.
+        source: Any layout that `find_files` knows; also one of the authors' zips, or a folder with one.
         target: Made if it does not exist; its file appears when it is complete.
         dtype: Number type to store; None keeps the stored one. The learned mask always stays as it is.
 
@@ -184,6 +196,11 @@ def convert(source: Path, target: Path, *, dtype: torch.dtype | None = None) -> 
         BackendUnavailableError: The checkpoint is not complete.
         ConfigError: Its configuration cannot be read.
     """
+    packed = _zips(source) if source.suffix == ".zip" or not _first([source], WEIGHT_FILES) else []
+    if packed:
+        target.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target) as scratch:
+            return convert(_unpack(packed[0], Path(scratch)), target, dtype=dtype)
     files = find_files(source)
     weights = read_weights(files.weights)
     config = read_config(files, weights)
@@ -204,3 +221,18 @@ def convert(source: Path, target: Path, *, dtype: torch.dtype | None = None) -> 
     if files.vocabulary.resolve() != (target / "vocab.txt").resolve():
         shutil.copyfile(files.vocabulary, target / "vocab.txt")
     return target
+
+
+def _unpack(packed: Path, folder: Path) -> Path:
+    """The parts of an authors' zip that captions need, under fixed names; most of it is the optimiser's state."""
+    try:
+        with zipfile.ZipFile(packed) as archive:
+            names = sorted(archive.namelist(), key=lambda name: "best" not in name)  # the best checkpoint comes first
+            for part in ("model.bin", "vocab.txt", "args.json"):
+                member = next((name for name in names if name.rsplit("/", 1)[-1] == part), None)
+                if member is not None:
+                    with archive.open(member) as inside, (folder / part).open("wb") as out:
+                        shutil.copyfileobj(inside, out, 1 << 20)
+    except (OSError, zipfile.BadZipFile, EOFError) as error:
+        raise BackendUnavailableError(f"{packed} cannot be unpacked: {error}.") from error
+    return folder
