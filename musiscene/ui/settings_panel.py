@@ -34,8 +34,8 @@ class SettingsPanel:
         captioners = options.get("captioners", {})
         values = [
             options.get("kinds", [kind.value for kind in CaptionKind]),
-            options.get("duration_s"),
-            options.get("seed"),
+            options.get("duration_s") or 0,
+            options.get("seed") or 0,
             bool(options.get("locked")),
             options.get("takes", 1),
             options.get("mix", Mix.REPLACE.value),
@@ -66,10 +66,10 @@ def settings_panel(pipeline: Pipeline, blind: gr.Checkbox) -> SettingsPanel:
             )
             takes = gr.Slider(1, TAKES_AT_MOST, 1, step=1, label=T["takes"], min_width=200)
         with gr.Row():
-            seed = gr.Number(None, label=T["seed_label"], info=T["seed_about"], precision=0, minimum=0, min_width=160)
+            seed = gr.Number(0, label=T["seed_label"], info=T["seed_about"], precision=0, minimum=0, min_width=160)
             lock = gr.Checkbox(False, label=T["seed_lock"], min_width=160)
             duration = gr.Number(
-                None, label=T["duration"], info=T["duration_about"], minimum=1, maximum=longest, min_width=220
+                0, label=T["duration"], info=T["duration_about"], minimum=0, maximum=longest, min_width=220
             )
         with gr.Row():
             mix = gr.Radio(mixes, value=Mix.REPLACE.value, label=T["mix"], min_width=280)
@@ -82,8 +82,11 @@ def settings_panel(pipeline: Pipeline, blind: gr.Checkbox) -> SettingsPanel:
             ]
             generator = _engine(T["engine_music"], profile.generator, list(discover("soundtracks")), pipeline)
         reason = f" {profile.reason[0].upper()}{profile.reason[1:]}." if profile.reason else ""
-        lines = [fill(T["profile"], name=profile.name, summary=profile.summary) + reason, *_why_missing(pipeline)]
-        gr.Markdown("\n\n".join(lines), elem_id="ms-engines-note")
+        gr.Markdown(fill(T["profile"], name=profile.name, summary=profile.summary) + reason)
+        missing = _why_missing(pipeline)
+        if missing:
+            with gr.Accordion(T["engines_missing"], open=False):
+                gr.Markdown("\n".join(f"- {line}" for line in missing))
     fields = (kinds, duration, seed, lock, takes, mix, gain, blind, generator, *engines)
     return SettingsPanel(fields, seed)
 
@@ -101,6 +104,6 @@ def _engine(label: str, default: str, specs: list[BackendSpec], pipeline: Pipeli
 
 
 def _why_missing(pipeline: Pipeline) -> list[str]:
-    specs = {id(spec): spec for stage in ("captions", "soundtracks") for spec in discover(stage)}
-    missing = [f"- {reason}" for spec in specs.values() if (reason := pipeline.pool.why_unavailable(spec)) is not None]
-    return [f"**{T['engines_missing']}**\n" + "\n".join(missing)] if missing else []
+    specs = [spec for stage in ("captions", "soundtracks") for spec in discover(stage)]
+    reasons = [pipeline.pool.why_unavailable(spec) for spec in specs]
+    return list(dict.fromkeys(reason for reason in reasons if reason))  # several backends may lack the same weights

@@ -24,7 +24,7 @@ async () => {
     constructor() {
       super();
       this.first = currentFrame;
-      this.heard = new Float32Array(30 * sampleRate).fill(NaN); // what was not heard stays NaN
+      this.heard = new Float32Array(10 * sampleRate).fill(NaN); // what was not heard stays NaN
       this.port.onmessage = () => this.port.postMessage([this.first, this.heard]);
     }
     process(inputs) {
@@ -56,8 +56,8 @@ def offset_of(piece: NDArray[np.float64], whole: NDArray[np.float64]) -> int:
     """The sample of `whole` at which `piece` fits best (cross-correlation over local energy)."""
     size = 1 << (len(whole) + len(piece)).bit_length()
     product = np.fft.irfft(np.fft.rfft(whole, size) * np.conj(np.fft.rfft(piece, size)), size)[: len(whole)]
-    energy = np.convolve(whole**2, np.ones(len(piece)))[len(piece) - 1 :]
-    energy = np.pad(energy, (0, len(whole) - len(energy)))
+    total = np.concatenate([[0.0], np.cumsum(np.pad(whole, (0, len(piece))) ** 2)])
+    energy = total[len(piece) : len(piece) + len(whole)] - total[: len(whole)]
     return int(np.argmax(product / np.sqrt(energy + 1e-9)))
 
 

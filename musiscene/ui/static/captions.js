@@ -30,7 +30,7 @@
     const plots = ["light", "dark"].map((theme) =>
       h("img", { class: `ms-plot ms-only-${theme}`, alt: t("evidence_plot", { title: info.title }), loading: "lazy" }),
     );
-    const measured = h("details", { class: "ms-fold", hidden: true }, h("summary", {}, t("evidence")), rows, ...plots);
+    const measured = h("details", { class: "ms-fold ms-measured", hidden: true }, h("summary", {}, t("evidence")), rows, ...plots);
     const fields = h("div", { class: "ms-brief-fields" });
     const sentence = h("p", { class: "ms-brief-sentence" });
     const brief = h(
