@@ -16,7 +16,7 @@ ERA = 0.12
 MODE = 0.08
 WIDTH = 0.7
 """Squared distance at which the fit has fallen to 1/e."""
-VARIETY = 0.05
+VARIETY = 0.08
 """How far a seed may move a scene nearer or farther, in squared distance: enough to choose between equals."""
 
 

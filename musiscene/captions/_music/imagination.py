@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from musiscene.captions._music import kind as kinds
-from musiscene.captions._music.analysis import Analysis
+from musiscene.captions._music.analysis import Analysis, tempo_confidence
 from musiscene.captions._music.words import fingerprint, pace
 from musiscene.errors import MissingStreamError
 from musiscene.scenes import Scene, nearest
@@ -46,7 +46,10 @@ def msi_sentences(found: Analysis, scenes: list[tuple[Scene, float]]) -> str:
 
 
 def _why(found: Analysis) -> str:
-    tempo = f"{pace(found.beats.tempo_bpm)} pulse" if found.beats else "free, beatless flow"
+    sure = tempo_confidence(found) >= 0.2
+    tempo = "free, beatless flow"
+    if found.beats:
+        tempo = f"{pace(found.beats.tempo_bpm)} pulse" if sure else "loose pulse"
     mode = f"{found.key.mode}-key colour" if found.key and found.key.confidence > 0.4 else "open harmony"
     return f"Its {tempo} and {mode}"
 

@@ -34,10 +34,15 @@ def pace(tempo_bpm: float) -> str:
     return next(word for limit, word in _PACES if tempo_bpm < limit)
 
 
+def _sure(found: Analysis) -> bool:
+    """Whether the tempo is sure enough to call the music slow or fast, and its pulse steady."""
+    return tempo_confidence(found) >= 0.2
+
+
 def music_sentences(found: Analysis, seed: int) -> str:
     """The MUSIC caption."""
     if found.kind.name != kinds.MUSIC:
-        return _not_music(found)
+        return _not_music(found, Voice(found, seed))
     voice = Voice(found, seed)
     first = f"{_article(_opening(found, voice))} {_tempo_and_key(found)}: {_sound(found, voice)}."
     return f"{first} {_development(found, voice)}"
@@ -51,7 +56,7 @@ def _opening(found: Analysis, voice: Voice) -> str:
         "sparse": voice.pick("sparse", ("sparse", "lightly scored", "uncluttered")),
         "full": voice.pick("full", ("full", "densely layered", "full-bodied", "rich")),
     }[found.character.texture]
-    tempo = f"{pace(found.beats.tempo_bpm)}, " if found.beats else ""
+    tempo = f"{pace(found.beats.tempo_bpm)}, " if found.beats and _sure(found) else ""
     noun = voice.pick("noun", ("piece", "track", "piece of music"))
     return f"{tempo}{mood}, {thickness} {noun}"
 
@@ -80,47 +85,60 @@ def _tempo_and_key(found: Analysis) -> str:
 
 
 def _sound(found: Analysis, voice: Voice) -> str:
-    """As in "a strong, steady pulse and percussive attacks under a bright, busy sound"."""
+    """As in "percussive attacks over a strong, steady pulse, with busy movement in a bright, high-lying sound"."""
     character, beats = found.character, found.beats
     if beats is None:
-        rhythm = voice.pick("free", ("free-floating", "unmeasured")) + " phrases"
+        rhythm = voice.pick("free", ("free-floating phrases", "unmeasured phrases", "phrases that float freely"))
     else:
         weight = "strong" if beats.strength > 0.6 else "clear" if beats.strength > 0.35 else "soft"
-        time = (
+        even = (
             "steady" if beats.steadiness > 0.8 else "slightly flexible" if beats.steadiness > 0.5 else "freely bending"
         )
-        rhythm = f"a {weight}, {time} pulse"
-    attack = (
-        "percussive attacks"
-        if character.percussive_share > 0.4
-        else "a mix of struck and sustained sounds"
-        if character.percussive_share > 0.12
-        else "mostly sustained sounds"
-    )
-    light = (
-        "dark" if character.brightness_hz < 800 else "warm" if character.brightness_hz < 1300
-        else "clear" if character.brightness_hz < 1900 else "bright"
-    )  # fmt: skip
+        rhythm = f"a {weight}, {even} pulse" if _sure(found) else "a pulse that is hard to pin down"
+    if character.percussive_share > 0.4:
+        attack = voice.pick("struck", ("percussive attacks", "mostly struck, short sounds", "a percussive surface"))
+    elif character.percussive_share > 0.12:
+        attack = voice.pick("mixed", ("a mix of struck and sustained sounds", "struck and held sounds side by side"))
+    else:
+        attack = voice.pick("held", ("mostly sustained sounds", "long, held sounds", "notes that ring on"))
+    light = _word(character.brightness_hz, ((800, "dark"), (1300, "warm"), (1900, "clear"), (9e9, "bright")))
     pitch = {"low": "low-lying", "middle": "mid-range", "high": "high-lying"}[character.register]
-    busy = (
-        "few events" if character.onset_density_hz < 1.2 else "unhurried movement" if character.onset_density_hz < 2.6
-        else "busy movement" if character.onset_density_hz < 5 else "very dense movement"
-    )  # fmt: skip
-    return f"{rhythm}, {attack} and {busy} in a {light}, {pitch} sound"
+    busy = _word(
+        character.onset_density_hz,
+        ((1.2, "few events"), (2.6, "unhurried movement"), (5.0, "busy movement"), (9e9, "very dense movement")),
+    )
+    article = _article(light).split()[0].lower()
+    return voice.pick(
+        "sound",
+        (
+            f"{rhythm}, {attack} and {busy} in {article} {light}, {pitch} sound",
+            f"{attack} over {rhythm}, with {busy} in {article} {light}, {pitch} sound",
+            f"{light}, {pitch} colours, {attack}, {rhythm} and {busy}",
+            f"{rhythm} under {attack}, {light} and {pitch}, with {busy}",
+        ),
+    )
+
+
+def _word(value: float, steps: Sequence[tuple[float, str]]) -> str:
+    """The word of the first step that `value` lies below."""
+    return next(word for limit, word in steps if value < limit)
 
 
 def _development(found: Analysis, voice: Voice) -> str:
-    """How loud it is and how its level moves, as in "It grows towards the end over a wide dynamic range."."""
-    range_lu = found.character.loudness_range_lu
-    spread = "an even level" if range_lu < 3 else "moderate dynamics" if range_lu < 8 else "a wide dynamic range"
-    shape = _shape(found)
-    loud = ""
-    if isfinite(found.loudness_lufs):
-        loud = f" ({found.loudness_lufs:.0f} LUFS)"
-    return f"{voice.pick('it', ('It', 'The music'))} {shape}, with {spread}{loud}."
+    """How its level moves, as in "It builds towards its end, with a wide dynamic range (-18 LUFS)."."""
+    spread = _word(
+        found.character.loudness_range_lu,
+        (
+            (3.0, voice.pick("even", ("an even level", "hardly any change of level", "a level that stays even"))),
+            (8.0, voice.pick("some", ("moderate dynamics", "some rise and fall in level"))),
+            (9e9, voice.pick("wide", ("a wide dynamic range", "quiet and loud far apart"))),
+        ),
+    )
+    loud = f" ({found.loudness_lufs:.0f} LUFS)" if isfinite(found.loudness_lufs) else ""
+    return f"{voice.pick('it', ('It', 'The music'))} {_shape(found, voice)}, with {spread}{loud}."
 
 
-def _shape(found: Analysis) -> str:
+def _shape(found: Analysis, voice: Voice) -> str:
     """What the level does over time; thirds of the energy curve compared."""
     curve = found.character.energy
     if curve.size < 6:
@@ -137,10 +155,12 @@ def _shape(found: Analysis) -> str:
         return "swells and recedes"
     if min(start, end) - middle > 0.1:
         return "draws back in its middle"
-    return "keeps its energy throughout"
+    return voice.pick(
+        "constant", ("keeps its energy throughout", "holds its energy to the end", "stays at one intensity")
+    )
 
 
-def _not_music(found: Analysis) -> str:
+def _not_music(found: Analysis, voice: Voice) -> str:
     """What is said of silence, noise, speech and a drone."""
     seconds = found.analysed_s
     level = f" ({found.loudness_lufs:.0f} LUFS)" if isfinite(found.loudness_lufs) else ""
@@ -162,7 +182,7 @@ def _not_music(found: Analysis) -> str:
         )
         return f"The sound is {probably}noise, not music: a {light}, unpitched rush without a beat or a key{level}."
     pitch = f" around {found.key.name.split()[0]}" if found.key else ""
-    held = f"one held sound that {_shape(found)}{level}, so no tempo can be given"
+    held = f"one held sound that {_shape(found, voice)}{level}, so no tempo can be given"
     return f"A sustained drone{pitch} without a beat: {held}."
 
 
