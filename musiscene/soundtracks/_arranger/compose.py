@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -186,7 +187,8 @@ class _Session:
         if self.brief.articulation == "legato":
             density *= 0.8
         pace = self.brief.tempo_bpm / (0.5 * (self.style.tempo[0] + self.style.tempo[1]))
-        return max(0.3, min(2.2, density * (0.85 + 0.4 * (self.brief.energy - 0.5)) / max(0.7, pace**0.6)))
+        busy = 0.85 + 0.4 * (self.brief.energy - 0.5)
+        return max(0.3, min(2.2, density * busy / max(0.7, math.pow(pace, 0.6))))
 
     def _double(self, seat: Seat) -> list[Note]:
         """The melody an octave up (or where it fits), when the music is at its fullest."""

@@ -200,7 +200,7 @@ class Composer:
             elif index == leap_at:
                 step = direction * rng.choice((2, 3, 3, 4, 5))
             else:
-                step = direction * weighted(rng, [(1, 1.0), (2, 0.22), (0, 0.14)])
+                step = direction * weighted(rng, [(1, 1.0), (2, 0.18), (0, 0.24)])
             steps.append(step)
         return tuple(steps)
 
@@ -241,11 +241,11 @@ class Composer:
                 pitch = theory.nearest(anchor, chord.core, self._low, self._high)
             else:
                 pitch = theory.steps_from(pitch, steps[index - 1], classes)
-                strong = self._meter.weight(onset) >= 0.5 or length >= 1.0
+                strong = self._meter.weight(onset) >= 0.7 or length >= 1.5
                 if strong and pitch % 12 not in chord.tones:
                     # Onto the chord, on towards where the motif goes, and not back to the note it came from.
                     lean = 0.6 if steps[index - 1] > 0 else -0.6
-                    came_from = notes[-1].pitch if steps[index - 1] else None
+                    came_from = notes[-1].pitch if abs(steps[index - 1]) > 1 else None
                     pitch = theory.nearest(pitch + lean, chord.tones, self._low, self._high, avoid=came_from)
             if cadence and index == len(cell) - 1:
                 pitch = self._goal(start + onset, pitch, phrase)

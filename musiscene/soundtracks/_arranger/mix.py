@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -25,9 +26,12 @@ _REFERENCE_PITCHES: tuple[int, ...] = (50, 57, 64, 71)
 _BASS_PITCHES = (36, 41, 45)
 _DRUM_PITCHES = (36, 38, 42)
 _PEAK = 0.89
-_BLOCK = 1 << 19
+_BLOCK = 1 << 18
+_HOP = 32
+"""Gains change every so many samples, in steps too small to hear."""
 _FLOAT = np.float32
 Stereo = NDArray[np.float32]
+Mono = NDArray[np.float32]
 
 
 def render(piece: Piece, sampler: Sampler, job: Job) -> Stereo:
@@ -37,27 +41,38 @@ def render(piece: Piece, sampler: Sampler, job: Job) -> Stereo:
         Stopped: `job` was stopped.
     """
     samples = round(piece.duration_s * SAMPLE_RATE)
-    dry = np.zeros((2, samples), dtype=_FLOAT)
-    send = np.zeros((2, samples), dtype=_FLOAT)
+    mixed = np.zeros((2, samples), dtype=_FLOAT)
+    send = np.zeros(samples, dtype=_FLOAT)
     for number, part in enumerate(piece.parts):
         job.progress(0.1 + 0.7 * number / max(1, len(piece.parts)), f"Playing {part.name.lower()}")
         if not part.notes:
             continue
         sound = _instrument(part, piece, sampler, samples, job)
-        dry += sound
-        send += sound * _FLOAT(part.reverb)
+        for block in _blocks(samples, job):
+            mixed[:, block] += sound[:, block]
+            send[block] += (sound[0, block] + sound[1, block]) * _FLOAT(0.5 * part.reverb)
     job.progress(0.82, "Mixing")
-    mixed = dry + _reverberate(send, piece.room, job)
-    job.check()
-    mixed = _high_pass(mixed)
-    mixed = _compress(mixed)
-    mixed *= _levels(piece, samples)
-    job.check()
+    _reverberate(send, mixed, piece.room, job)
+    _high_pass(mixed, job)
+    gain = _bus_gain(mixed, job) * _levels(piece, samples)
+    peak = 0.0
+    for block in _blocks(samples, job):
+        mixed[:, block] *= np.repeat(gain[block.start // _HOP : -(-block.stop // _HOP)], _HOP)[
+            : block.stop - block.start
+        ]
+        peak = max(peak, float(np.max(np.abs(mixed[:, block]), initial=0.0)))
     _soften_ends(mixed)
-    peak = float(np.max(np.abs(mixed), initial=0.0))
     if peak > 0.0:
-        mixed *= _FLOAT(_PEAK / peak)
-    return np.ascontiguousarray(mixed, dtype=_FLOAT)
+        for block in _blocks(samples, job):
+            mixed[:, block] *= _FLOAT(_PEAK / peak)
+    return mixed
+
+
+def _blocks(samples: int, job: Job) -> Iterator[slice]:
+    """Stretches of a few seconds; between them the work can be stopped."""
+    for start in range(0, samples, _BLOCK):
+        job.check()
+        yield slice(start, min(samples, start + _BLOCK))
 
 
 def _instrument(part: Part, piece: Piece, sampler: Sampler, samples: int, job: Job) -> Stereo:
@@ -73,9 +88,13 @@ def _instrument(part: Part, piece: Piece, sampler: Sampler, samples: int, job: J
     gain = balance * 10.0 ** (part.gain_db / 20.0)
     left = gain * np.cos((part.pan + 1.0) * np.pi / 4.0) * 2**0.5
     right = gain * np.sin((part.pan + 1.0) * np.pi / 4.0) * 2**0.5
-    sound *= np.array([[left], [right]], dtype=_FLOAT)
-    if part.swell:
-        sound *= _swell(part, piece, samples)
+    sides = np.array([[left], [right]], dtype=_FLOAT)
+    swell = _swell(part, piece, samples) if part.swell else None
+    for block in _blocks(samples, job):
+        sound[:, block] *= sides
+        if swell is not None:
+            hops = swell[block.start // _HOP : -(-block.stop // _HOP)]
+            sound[:, block] *= np.repeat(hops, _HOP)[: block.stop - block.start]
     return sound
 
 
@@ -105,24 +124,19 @@ def _impulse(room: str) -> Stereo:
     return np.asarray(impulse, dtype=_FLOAT)
 
 
-def _reverberate(send: Stereo, room: str, job: Job) -> Stereo:
-    """The room's answer. Reverberation is dark, so it is computed at half the rate, at half the cost; and in blocks, so
-    that it can be stopped.
-    """
+def _reverberate(send: Mono, out: Stereo, room: str, job: Job) -> None:
+    """Add the room's answer to `out`. Reverberation is dark, so it is computed at half the rate, at half the cost."""
     from scipy.signal import oaconvolve
 
-    samples = send.shape[1]
-    half = _in_blocks(send.mean(axis=0)[None], 2, 1, job)[0]
+    half = _in_blocks(send[None], 2, 1, job)[0]
     impulse = _impulse(room)
     tail = impulse.shape[1] - 1
-    wet = np.zeros((2, len(half) + tail), dtype=_FLOAT)
-    block = _BLOCK // 2
-    for start in range(0, len(half), block):
-        job.check()
-        piece = half[start : start + block]
-        for side in (0, 1):
-            wet[side, start : start + len(piece) + tail] += oaconvolve(piece, impulse[side])
-    return _in_blocks(wet[:, : len(half)], 1, 2, job)[:, :samples]
+    for side in (0, 1):
+        wet = np.zeros(len(half) + tail, dtype=_FLOAT)
+        for block in _blocks(len(half), job):
+            length = block.stop - block.start
+            wet[block.start : block.stop + tail] += oaconvolve(half[block], impulse[side])[: length + tail]
+        out[side] += _in_blocks(wet[None, : len(half)], 1, 2, job)[0, : out.shape[1]]
 
 
 def _in_blocks(sound: Stereo, divide: int, multiply: int, job: Job) -> Stereo:
@@ -151,31 +165,36 @@ def _swell(part: Part, piece: Piece, samples: int) -> Stereo:
     seconds = np.arange(0.0, piece.duration_s + 0.1, 0.1)
     beats = np.array([piece.clock.beat_at(float(second)) for second in seconds])
     decibels = part.swell * swell_shape(beats / piece.meter.beats)
-    coarse = 10.0 ** (decibels / 20.0)
-    fine = np.interp(np.arange(samples, dtype=_FLOAT), (seconds * SAMPLE_RATE).astype(_FLOAT), coarse)
-    return np.asarray(fine, dtype=_FLOAT)
+    at = np.arange(-(-samples // _HOP)) * (_HOP / SAMPLE_RATE)
+    return np.asarray(np.interp(at, seconds, 10.0 ** (decibels / 20.0)), dtype=_FLOAT)
 
 
-def _high_pass(sound: Stereo) -> Stereo:
-    """Remove what is below 30 Hz (first order, twice), where loudspeakers only lose headroom."""
+def _high_pass(sound: Stereo, job: Job) -> None:
+    """Remove what is below 30 Hz (first order), where loudspeakers only lose headroom."""
     from scipy.signal import lfilter
 
     pole = float(np.exp(-2.0 * np.pi * 28.0 / SAMPLE_RATE))
     b, a = np.array([1.0, -1.0], dtype=_FLOAT), np.array([1.0, -pole], dtype=_FLOAT)
-    return np.asarray(lfilter(b, a, sound, axis=1), dtype=_FLOAT)
+    state = np.zeros((2, 1), dtype=_FLOAT)
+    for block in _blocks(sound.shape[1], job):
+        sound[:, block], state = lfilter(b, a, sound[:, block], axis=1, zi=state)
 
 
-def _compress(sound: Stereo) -> Stereo:
-    """Bus compression: 2 to 1 above a threshold that follows the piece's own level, 10 ms steps, 200 ms release."""
-    hop = 441
+def _bus_gain(sound: Stereo, job: Job) -> Mono:
+    """Bus compression, a gain for every `_HOP` samples: 2 to 1 above a threshold that follows the piece's own level,
+    immediate attack with 10 ms of looking ahead, 200 ms release.
+    """
+    hop = 14 * _HOP
     samples = sound.shape[1]
     frames = -(-samples // hop)
     padded = np.zeros(frames * hop, dtype=_FLOAT)
-    padded[:samples] = np.max(np.abs(sound), axis=0)
+    for block in _blocks(samples, job):
+        np.max(np.abs(sound[:, block]), axis=0, out=padded[block])
     peaks = padded.reshape(frames, hop).max(axis=1)
+    hops = -(-samples // _HOP)
     loud = peaks[peaks > 1e-4]
     if not len(loud):
-        return sound
+        return np.ones(hops, dtype=_FLOAT)
     threshold = float(np.quantile(loud, 0.6))
     follower = np.empty(frames)
     level = 0.0
@@ -184,19 +203,20 @@ def _compress(sound: Stereo) -> Stereo:
         level = peak if peak > level else level * release + peak * (1.0 - release)
         follower[index] = level
     gain = np.minimum(1.0, np.sqrt(threshold / np.maximum(follower, 1e-6)))
-    gain = np.minimum(gain, np.append(gain[1:], gain[-1]))  # look ahead one step
-    smooth = np.interp(np.arange(samples), (np.arange(frames) + 0.5) * hop, gain)
-    return np.asarray(sound * smooth, dtype=_FLOAT)
+    gain = np.minimum(gain, np.append(gain[1:], gain[-1]))
+    smooth = np.interp(np.arange(hops) * _HOP, (np.arange(frames) + 0.5) * hop, gain)
+    return np.asarray(smooth, dtype=_FLOAT)
 
 
-def _levels(piece: Piece, samples: int) -> Stereo:
-    levels = np.asarray(piece.levels, dtype=np.float64)
+def _levels(piece: Piece, samples: int) -> Mono:
+    """The energy curve as a gain for every `_HOP` samples."""
+    hops = -(-samples // _HOP)
+    levels = np.clip(np.asarray(piece.levels, dtype=np.float64), 0.0, 1.0)
     if len(levels) < 2 or piece.level_depth_db == 0.0:
-        return np.ones(1, dtype=_FLOAT)
-    decibels = piece.level_depth_db * (np.clip(levels, 0.0, 1.0) - levels.max())
-    coarse = np.interp(np.linspace(0, len(levels) - 1, 2048), np.arange(len(levels)), decibels)
-    fine = np.interp(np.arange(samples), np.linspace(0, samples - 1, 2048), 10.0 ** (coarse / 20.0))
-    return np.asarray(fine, dtype=_FLOAT)
+        return np.ones(hops, dtype=_FLOAT)
+    decibels = piece.level_depth_db * (levels - levels.max())
+    fine = np.interp(np.linspace(0, len(levels) - 1, hops), np.arange(len(levels)), decibels)
+    return np.asarray(10.0 ** (fine / 20.0), dtype=_FLOAT)
 
 
 def _soften_ends(sound: Stereo) -> None:

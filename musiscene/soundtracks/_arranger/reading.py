@@ -239,7 +239,7 @@ def _style(
         )
         scores[one.name] -= 1.6 * min(1.0, 0.3 + feelings.weight / 2) * far
         if one.name in _GENERAL:
-            scores[one.name] += 0.35
+            scores[one.name] += 0.6
         if pace_bpm is not None:
             outside = max(0.0, one.tempo[0] / pace_bpm - 1.08, pace_bpm / one.tempo[1] - 1.08)
             scores[one.name] -= min(0.8, 1.5 * outside)

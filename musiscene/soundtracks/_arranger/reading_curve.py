@@ -131,6 +131,7 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     ),
     (
         "build",
+        r"\b(?:keeps?|never stops|always|continually|constantly) (?:on )?(?:growing|building|rising|climbing)\b|"
         r"\bever (?:louder|bigger|stronger|wilder|faster)\b|\b(?:crescendo|crescendos|escalat\w+|"
         r"intensif(?:y|ies|ying)|ramps? up|mounting|rising (?:tension|"
         r"energy|intensity)|burgeoning|"
