@@ -203,8 +203,8 @@ class Handlers:
 
     def _values(self, comparison: Comparison, person: str) -> Values:
         with comparison.changing_nothing():
-            finished = any(track.state == "ready" for track in comparison.tracks)
-            show = finished and comparison.revealed_to(person) and not comparison.work.busy
+            rated = bool(comparison.scores.get(person))
+            show = rated and comparison.revealed_to(person) and not comparison.work.busy
         summaries = self._desk.summaries(comparison) if show else ((), ())
         with comparison.changing_nothing():
             return (

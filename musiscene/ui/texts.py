@@ -50,7 +50,8 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "stereo": "stereo",
         "channels": "{n} channels",
         "keep": "Files are removed {time} after they were last used. Ratings are kept.",
-        "gone": "These results were removed: files are kept {time}. The captions and settings below are still yours.",
+        "gone": "These results were removed: files are kept {time} after they were last used. Choose a clip to begin.",
+        "gone_captions": "Its files were removed. These captions are still yours:",
         # Actions
         "both": "Describe and score",
         "describe": "Describe",
@@ -181,7 +182,9 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "history_delete": "Delete {name}",
         "history_link": "Copy the link to {name}",
         "history_tracks": "{n} soundtracks",
+        "history_track": "1 soundtrack",
         "history_captions": "{n} captions",
+        "history_caption": "1 caption",
         "history_deleted": "{name} was deleted.",
         # Units
         "seconds": "{n} s",

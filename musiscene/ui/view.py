@@ -247,7 +247,8 @@ def player_view(
             "url": media_url(comparison, f"{picture.id}.mp4") if picture and show_files else "",
             "size": comparison.clip.display_size,
         },
-        "summaries": _summaries(summaries) if revealed else None,
+        # What others think is shown to those who have said what they think.
+        "summaries": _summaries(summaries) if revealed and mine else None,
         "zip_url": f"{ZIP_ROUTE}/{comparison.token}" if revealed and finished and not comparison.work.busy else "",
         "options": {**comparison.options, "seed": comparison.seed} if revealed else None,
     }

@@ -80,8 +80,8 @@
       const link = h("button", { type: "button", class: "ms-quiet", "aria-label": t("history_link", { name }) }, t("share"));
       link.addEventListener("click", () => app.copy(app.link(entry.token), link));
       const counts = [
-        captions.length ? t("history_captions", { n: captions.length }) : "",
-        entry.tracks ? t("history_tracks", { n: entry.tracks }) : "",
+        captions.length ? t(captions.length > 1 ? "history_captions" : "history_caption", { n: captions.length }) : "",
+        entry.tracks ? t(entry.tracks > 1 ? "history_tracks" : "history_track", { n: entry.tracks }) : "",
       ].filter(Boolean);
       return h(
         "li",
@@ -116,7 +116,7 @@
         ),
         // What is kept here outlives the files on the server.
         current.lost === entry.token
-          ? h("dl", { class: "ms-lost" }, ...captions.flatMap(([kind, text]) => [h("dt", {}, app.kindInfo(kind)?.title ?? kind), h("dd", {}, text)]))
+          ? h("div", {}, h("p", { class: "ms-note" }, t("gone_captions")), h("dl", { class: "ms-lost" }, ...captions.flatMap(([kind, text]) => [h("dt", {}, app.kindInfo(kind)?.title ?? kind), h("dd", {}, text)])))
           : null,
       );
     };

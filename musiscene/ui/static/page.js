@@ -76,9 +76,13 @@
       app.setText(error, view.error);
       app.show(error, Boolean(view.error));
       document.body.classList.toggle("ms-busy", view.busy);
-      const stop = button("ms-stop");
-      if (stop) stop.disabled = !view.busy;
-      for (const id of ["ms-both", "ms-describe", "ms-score"]) if (button(id)) button(id).disabled = view.busy;
+      const setButtons = () => {
+        const stop = button("ms-stop");
+        if (!stop) return requestAnimationFrame(setButtons); // Gradio has not drawn the buttons yet
+        stop.disabled = !view.busy;
+        for (const id of ["ms-both", "ms-describe", "ms-score"]) if (button(id)) button(id).disabled = view.busy;
+      };
+      setButtons();
     };
   });
 })();
