@@ -14,7 +14,7 @@ from typing import Any
 
 from musiscene import __version__
 from musiscene.pipeline import backend_options
-from musiscene.profiles import PROFILES, choose
+from musiscene.profiles import PROFILES, BackendOptions, choose
 from musiscene.registry import BackendSpec, discover
 from musiscene.settings import Settings
 
@@ -89,7 +89,8 @@ def examine(settings: Settings) -> Report:
         UnknownBackendError: The settings name a profile that there is not.
         ConfigError: The settings of the language model cannot be used.
     """
-    profile = choose(settings.profile)
+    options = backend_options(settings)
+    profile = choose(settings.profile, options)
     checks = [
         Check("Python", True, f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
         _memory(),
@@ -100,8 +101,7 @@ def examine(settings: Settings) -> Report:
         _soundfont(settings),
         _ratings(settings),
     ]
-    checks += [_profile(name) for name in PROFILES]
-    options = backend_options(settings)
+    checks += [_profile(name, options) for name in PROFILES]
     checks += [
         _backend(spec, stage, options.get(spec.name))
         for stage in ("captions", "soundtracks")
@@ -175,8 +175,9 @@ def _ratings(settings: Settings) -> Check:
     return Check("Ratings", True, shown)
 
 
-def _profile(name: str) -> Check:
-    reason = PROFILES[name].why_unavailable()
+def _profile(name: str, options: BackendOptions) -> Check:
+    missing = PROFILES[name].why_unavailable(options)
+    reason = "" if missing is None else "Not all of its backends can run here; each says below what it lacks."
     return Check(f"Profile {name}", None if reason else True, PROFILES[name].summary, reason or "")
 
 

@@ -204,7 +204,7 @@ class Pipeline:
     def __init__(self, settings: Settings | None = None, pool: Pool | None = None) -> None:
         self.settings = settings or Settings()
         self.pool = pool or Pool(options=backend_options(self.settings))
-        self.profile = choose(self.settings.profile)
+        self.profile = choose(self.settings.profile, self.pool.options)
 
     def probe(self, path: Path) -> Clip:
         """The facts of the media file at `path`.

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Any, TypeAlias
 
 from musiscene.errors import UnknownBackendError
 from musiscene.registry import BackendSpec, find_captioner, find_generator
 from musiscene.types import CaptionKind
+
+BackendOptions: TypeAlias = Mapping[str, Mapping[str, Any]]
+"""What each backend's `load` is given, by its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +44,9 @@ class Profile:
         specs.append(find_generator(self.generator))
         return tuple({id(spec): spec for spec in specs}.values())
 
-    def why_unavailable(self) -> str | None:
-        """Why this machine cannot run the profile, with the next step; None when it can."""
-        try:
-            reasons = [reason for spec in self.specs() if (reason := spec.why_unavailable())]
-        except UnknownBackendError as error:
-            return str(error)
+    def why_unavailable(self, options: BackendOptions) -> str | None:
+        """Why this machine cannot run the profile with these `options`, and the next steps; None when it can."""
+        reasons = [reason for spec in self.specs() if (reason := spec.why_unavailable(options.get(spec.name)))]
         return " ".join(reasons) or None
 
 
@@ -57,13 +58,33 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
             captioners=MappingProxyType(dict.fromkeys(CaptionKind, "sketch")),
             generator="sketch",
         ),
+        "paper": Profile(
+            name="paper",
+            summary="The paper's networks: SwinBERT, MU-LLaMA, a language model, MusiScene and MusicGen.",
+            captioners=MappingProxyType(
+                {
+                    CaptionKind.VIDEO: "swinbert",
+                    CaptionKind.MUSIC: "mu-llama",
+                    CaptionKind.FUSION: "llm",
+                    CaptionKind.MSI: "mu-llama",
+                }
+            ),
+            generator="musicgen",
+        ),
     }
 )
-"""Profiles by name. A profile is added with the last of the backends that it names."""
+"""Profiles by name."""
 
 
-def choose(name: str = "auto") -> Profile:
+def choose(name: str = "auto", options: BackendOptions | None = None) -> Profile:
     """The profile called `name`; "auto" takes the best that this machine can run and says why.
+
+    The paper's networks are taken by themselves only where there is a GPU: on a processor a comparison takes minutes,
+    which a person should ask for.
+
+    Args:
+        name: Of a profile, or "auto".
+        options: What each backend is loaded with, by its name; it says where weights are.
 
     Raises:
         UnknownBackendError: No profile has that name.
@@ -74,11 +95,12 @@ def choose(name: str = "auto") -> Profile:
                 f"There is no profile named {name!r}. Choose one of: auto, {', '.join(sorted(PROFILES))}."
             )
         return PROFILES[name]
-    sketch = PROFILES["sketch"]
-    return Profile(sketch.name, sketch.summary, sketch.captioners, sketch.generator, reason=_why_sketch())
-
-
-def _why_sketch() -> str:
     if importlib.util.find_spec("torch") is None:
-        return "sketch, because PyTorch is not installed here"
-    return "sketch, because no model weights are set up here"
+        return replace(PROFILES["sketch"], reason="sketch, because PyTorch is not installed here")
+    if PROFILES["paper"].why_unavailable(options or {}):
+        return replace(PROFILES["sketch"], reason="sketch, because the paper's weights are not all set up here")
+    import torch  # seconds; only where everything else is there
+
+    if not torch.cuda.is_available():
+        return replace(PROFILES["sketch"], reason="sketch, because there is no GPU here for the paper's networks")
+    return replace(PROFILES["paper"], reason="paper, because its weights and a GPU are here")
