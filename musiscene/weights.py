@@ -102,6 +102,9 @@ def find(name: str, folder: Path | str | None = None) -> Path | None:
     note = _read_note(weights_dir(folder) / entry(name).name)
     if note is None:
         return None
+    source = note.get("made_from")
+    if source and (made_from := find(source["name"], folder)) and _stamp(made_from) != source["stamp"]:
+        return None  # converted from other weights than those that are here now
     path = Path(note["path"]) if note.get("path") else weights_dir(folder) / name
     return path if path.exists() else None
 
@@ -251,7 +254,7 @@ def convert(name: str, *, folder: Path | str | None = None, dtype: str = "bfloat
         tokenizer_from=tokenizer,
         on_progress=lambda share: job.progress(share, "Merging MU-LLaMA"),
     )
-    _write_note(target, {"files": {}})
+    _write_note(target, {"files": {}, "made_from": {"name": name, "stamp": _stamp(path)}})
     return target
 
 
@@ -310,5 +313,14 @@ def _write_note(folder: Path, note: Mapping[str, Any]) -> None:
 
 
 def _size(path: Path) -> int:
-    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
-    return sum(file.stat().st_size for file in files)
+    return sum(file.stat().st_size for file in _files_of(path))
+
+
+def _stamp(path: Path) -> list[list[Any]]:
+    """What tells some weights from others without reading them: name, size and time of every file."""
+    facts = [(file.name, file.stat()) for file in _files_of(path) if file.name != NOTE]
+    return [[name, stat.st_size, stat.st_mtime_ns] for name, stat in facts]
+
+
+def _files_of(path: Path) -> list[Path]:
+    return [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())

@@ -341,6 +341,11 @@ def test_conversion_is_noted_and_found(tmp_path: Path) -> None:
     merged = weights.convert("mu-llama", folder=folder, job=Job(lambda share, note: seen.append(share)))
     assert weights.find("mu-llama-merged", folder) == merged
     assert weights.verify("mu-llama-merged", folder=folder).ok
+    other = write_tiny(tmp_path / "other", seed=1)
+    weights.use("mu-llama", other["adapter"], folder)
+    assert weights.find("mu-llama-merged", folder) is None  # it was made from others
+    weights.use("mu-llama", files["adapter"], folder)
+    assert weights.find("mu-llama-merged", folder) == merged
     assert seen == sorted(seen)
     assert seen[-1] == pytest.approx(1.0)
     with pytest.raises(BackendUnavailableError, match="nothing to convert"):
