@@ -24,7 +24,7 @@ async () => {
     constructor() {
       super();
       this.first = currentFrame;
-      this.heard = new Float32Array(10 * sampleRate).fill(NaN); // what was not heard stays NaN
+      this.heard = new Float32Array(6 * sampleRate).fill(NaN); // what was not heard stays NaN
       this.port.onmessage = () => this.port.postMessage([this.first, this.heard]);
     }
     process(inputs) {
