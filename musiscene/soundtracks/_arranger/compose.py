@@ -66,6 +66,7 @@ def compose(
         levels=levels,
         level_depth_db=11.0 if brief.energy_curve else 4.0,
         room=style.room,
+        last_chord_s=max(0.0, frame.clock.at(frame.final_beat)),
         facts=facts,
         markers=markers,
     )
@@ -107,6 +108,8 @@ class _Session:
             role = seat.layer.role
             rng = self.chance.stream(f"play {role} {index}")
             notes = self._cropped(notes)
+            if seat.instrument.sustained:
+                notes = self._released(notes)
             played = perform(notes, role, self.style, self.frame, self.energies, rng, self.swing)
             played = without_overlaps(played) if role in _MONOPHONIC else without_collisions(played)
             parts.append(self._part(seat, played))
@@ -327,6 +330,16 @@ class _Session:
                 velocity = min(124, velocity + 14)
             found.append(note._replace(length=min(note.length, end - note.beat), velocity=velocity))
         return found
+
+    def _released(self, notes: list[Note]) -> list[Note]:
+        """Bows and breaths end the last chord before the sound does: the room answers, and nothing is cut off."""
+        until = self.frame.final_beat + 0.72 * (self.frame.end_beat - self.frame.final_beat)
+        return [
+            note._replace(length=min(note.length, max(0.1, until - note.beat)))
+            if note.beat >= self.frame.final_beat - 0.01
+            else note
+            for note in notes
+        ]
 
     def _part(self, seat: Seat, notes: list[Note]) -> Part:
         layer, instrument = seat.layer, seat.instrument

@@ -61,7 +61,7 @@ def render(piece: Piece, sampler: Sampler, job: Job) -> Stereo:
             : block.stop - block.start
         ]
         peak = max(peak, float(np.max(np.abs(mixed[:, block]), initial=0.0)))
-    _soften_ends(mixed)
+    _soften_ends(mixed, piece.duration_s - piece.last_chord_s)
     if peak > 0.0:
         for block in _blocks(samples, job):
             mixed[:, block] *= _FLOAT(_PEAK / peak)
@@ -219,12 +219,12 @@ def _levels(piece: Piece, samples: int) -> Mono:
     return np.asarray(10.0 ** (fine / 20.0), dtype=_FLOAT)
 
 
-def _soften_ends(sound: Stereo) -> None:
-    """No click at either end: 3 ms in, up to 0.35 s out."""
+def _soften_ends(sound: Stereo, ring_s: float) -> None:
+    """No click at either end: 3 ms in, and out over the second half of the last chord's ringing, up to 1.2 s."""
     samples = sound.shape[1]
     fade_in = min(132, samples)
     sound[:, :fade_in] *= np.linspace(0.0, 1.0, fade_in, dtype=_FLOAT)
-    fade_out = min(round(0.35 * SAMPLE_RATE), samples // 3)
+    fade_out = min(round(min(1.2, 0.5 * ring_s) * SAMPLE_RATE), samples // 3)
     if fade_out:
         curve = np.cos(np.linspace(0.0, np.pi / 2, fade_out)) ** 2
         sound[:, samples - fade_out :] *= curve.astype(_FLOAT)

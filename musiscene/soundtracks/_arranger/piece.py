@@ -161,6 +161,7 @@ class Piece:
         levels: Energy over the whole length, evenly spaced, 0 to 1: the mix follows it.
         level_depth_db: How far the mix falls at energy 0.
         room: Which of the mix's rooms it plays in.
+        last_chord_s: When the final chord falls.
         facts: What was decided, JSON-ready.
         markers: (beat, name) of the sections.
     """
@@ -175,5 +176,6 @@ class Piece:
     levels: tuple[float, ...]
     level_depth_db: float
     room: str
+    last_chord_s: float
     facts: dict[str, object]
     markers: tuple[tuple[float, str], ...]

@@ -117,7 +117,8 @@ class Sampler:
         return cut
 
     def _find(self, program: int, pitch: int, velocity: int, held: int, drums: bool) -> _Voice | None:
-        layer = min(_VELOCITY_LAYERS, key=lambda known: abs(known - velocity))
+        dark, bright = _VELOCITY_LAYERS
+        layer = dark if velocity - dark < bright - velocity else bright
         key = (program, drums, pitch, layer)
         with self._lock:
             entry = self._voices.get(key)
@@ -130,7 +131,14 @@ class Sampler:
             length *= 2
         length = min(length, round(_LONGEST_S * SAMPLE_RATE))
         zones = _matching(self.soundfont.preset(program, drums=drums), pitch, layer)
-        voice = _make_voice(zones, pitch, layer, length) if zones else None
+        voice: _Voice | None = None
+        if zones and layer == dark and zones == _matching(self.soundfont.preset(program, drums=drums), pitch, bright):
+            # The same samples, softer: resampling is the dear part, so the bright sound is filtered instead.
+            loud = self._find(program, pitch, bright, held, drums)
+            if loud is not None:
+                voice = _Voice(_low_pass(loud.wave, _cutoff(zones[0], dark)), loud.release)
+        elif zones:
+            voice = _make_voice(zones, pitch, layer, length)
         with self._lock:
             self._bytes -= _size(self._voices.pop(key, None))
             self._voices[key] = (max(length, held), voice)
@@ -174,7 +182,7 @@ def _zone_wave(zone: Zone, pitch: int, velocity: int, samples: int) -> Mono:
 
     cents = zone.cents_per_key * (pitch - 60) + 6000.0 - zone.root_cents
     ratio = 2.0 ** (cents / 1200.0) * zone.sample_rate / SAMPLE_RATE
-    need = int(samples * ratio) + 16
+    need = int(samples * ratio) + 256  # what the resampler does at the end is cut away
     data = zone.data
     if zone.loop is not None:
         begin, end = zone.loop
@@ -184,14 +192,18 @@ def _zone_wave(zone: Zone, pitch: int, velocity: int, samples: int) -> Mono:
     ended = len(data) < need
     source = data[:need].astype(_FLOAT) * _FLOAT(zone.gain / 32768.0)
     wave = np.asarray(soxr.resample(source, ratio * SAMPLE_RATE, SAMPLE_RATE, quality="LQ"), dtype=_FLOAT)[:samples]
-    cutoff = zone.cutoff_hz * 2.0 ** (-2.0 * (1.0 - velocity / 127.0))  # default modulator, section 8.4.2
-    if cutoff < 15000.0:
-        wave = _low_pass(wave, cutoff)
+    if _cutoff(zone, velocity) < 15000.0:
+        wave = _low_pass(wave, _cutoff(zone, velocity))
     wave *= _envelope(zone, len(wave))
-    if ended:
+    if ended or samples >= _LONGEST_S * SAMPLE_RATE:
         fade = min(200, len(wave))
         wave[len(wave) - fade :] *= np.linspace(1.0, 0.0, fade, dtype=_FLOAT)
     return wave
+
+
+def _cutoff(zone: Zone, velocity: int) -> float:
+    """Of the low-pass filter in Hz: two octaves lower from the hardest to the softest stroke (section 8.4.2)."""
+    return float(zone.cutoff_hz * 2.0 ** (-2.0 * (1.0 - velocity / 127.0)))
 
 
 def _exponential(samples: int, seconds_for_100_db: float) -> Mono:
@@ -230,7 +242,7 @@ def _low_pass(wave: Mono, cutoff_hz: float) -> Mono:
     cos = np.cos(omega)
     b = np.array([(1 - cos) / 2, 1 - cos, (1 - cos) / 2]) / (1 + alpha)
     a = np.array([1.0, -2 * cos / (1 + alpha), (1 - alpha) / (1 + alpha)])
-    return np.asarray(lfilter(b.astype(_FLOAT), a.astype(_FLOAT), wave), dtype=_FLOAT)
+    return np.asarray(lfilter(b.astype(_FLOAT), a.astype(_FLOAT), wave, axis=-1), dtype=_FLOAT)
 
 
 def _add(out: Mono, wave: Mono, release: Mono, start: int, held: int, gain: float) -> None:
