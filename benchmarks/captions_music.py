@@ -27,7 +27,7 @@ from rendered_music import SAMPLE_RATE, items, render
 
 from musiscene.captions._music.analysis import Analysis
 from musiscene.captions._music.imagination import imagine, msi_sentences
-from musiscene.captions._music.key import NAMES, krumhansl_key
+from musiscene.captions._music.key import krumhansl_key
 from musiscene.captions._music.listening import hear
 from musiscene.errors import MusisceneError
 from musiscene.media import Audio, probe, read_audio
@@ -118,7 +118,7 @@ def rendered(count: int, seed: int, compare: bool) -> dict[str, Any]:
             row |= judge_others(waveform.mean(axis=0), SAMPLE_RATE, item.tempo_bpm, item.key)
         rows.append(row)
     misses = Counter(row["style"] for row in rows if not row["tempo_octave"] or row["key_relative"] is False)
-    return {"items": count, "seed": seed, **rates(rows, FACTS), "meter_right": rates(rows, ("meter_right",)),
+    return {"items": count, "seed": seed, **rates(rows, FACTS), **rates(rows, ("meter_right",)),
             "misses_by_style": dict(misses), "seconds_per_minute": round(seconds / (count * 20 / 60), 2)}  # fmt: skip
 
 
@@ -306,7 +306,7 @@ def main() -> None:
     options = parser.parse_args()
     media = Path(os.environ.get("MUSISCENE_MEDIA", Path(__file__).parents[2] / "shared" / "media"))
     compare = not options.no_compare
-    report: dict[str, Any] = {"keys": len(NAMES["major"]) * 2}
+    report: dict[str, Any] = {}
     report["rendered"] = rendered(432 if options.full else 48, options.seed, compare)
     report["no_music"] = no_music()
     made = [Audio(render(item), SAMPLE_RATE) for item in items(96 if options.full else 8, options.seed + 1)]

@@ -18,6 +18,8 @@ WHOLE_S = 360.0
 EXCERPTS = (0.1, 0.4, 0.7)
 """Where the excerpts of a longer track begin, as shares of its length."""
 EXCERPT_S = 90.0
+SILENT_S = 10.0
+"""A track that is known to be digital silence is only looked at, to give the same evidence as any other."""
 HIGHEST_RATE = 48000
 """Sound above this rate is read at this rate: what lies higher is not analysed."""
 
@@ -39,7 +41,7 @@ def listen(clip: Clip, job: Job) -> Analysis:
         raise MissingStreamError(
             f"{clip.path.name} has no sound to describe. Add a music track, or use a clip with sound."
         )
-    parts = _parts(clip.duration_s)
+    parts = [_Part(0.0, SILENT_S)] if clip.audio_silent else _parts(clip.duration_s)
     job.progress(0.0, "Decoding the sound")
     heard: list[tuple[Audio, float]] = []
     for number, part in enumerate(parts):
