@@ -25,6 +25,9 @@ class Drummer:
     def __init__(self, groove: Groove, frame: Frame, rng: random.Random, *, half_time: bool = False) -> None:
         self._groove, self._frame, self._rng = groove, frame, rng
         self._half_time = half_time
+        # One take's habits: an extra soft kick somewhere, and how the cymbals keep time.
+        self._extra_kick = rng.choice((None, 3, 6, 7, 11, 14, 15))
+        self._cymbals = rng.choice(("as written", "off the beat", "open"))
 
     def bar(self, bar: int, energy: float, phrase: Phrase | None, *, fill: bool, crash: bool) -> list[Note]:
         """The hits of one bar."""
@@ -47,6 +50,7 @@ class Drummer:
             )
             if self._half_time and not meter.compound:
                 text = _halved(text, bar)
+            text = self._own(line.key, text, bar)
             for step, symbol in enumerate(text):
                 if symbol == ".":
                     continue
@@ -76,6 +80,20 @@ class Drummer:
             Note(beat, 0.5, grooves.KICK, 110),
             Note(beat, 1.0, grooves.CRASH if self._groove.crash else grooves.RIDE, 84),
         ]
+
+    def _own(self, key: int, text: str, bar: int) -> str:
+        """The take's own way with a line, in metres of four sixteenths a beat."""
+        if self._frame.meter.steps_per_beat != 4:
+            return text
+        steps = list(text)
+        if key == grooves.KICK and self._extra_kick is not None and text.count("X") < 4 and bar % 2:
+            at = self._extra_kick % len(steps)
+            steps[at] = "g" if steps[at] == "." else steps[at]
+        elif key in (grooves.HAT, grooves.RIDE) and self._cymbals == "off the beat":
+            steps = [("X" if step % 4 == 2 else "x") if symbol != "." else symbol for step, symbol in enumerate(steps)]
+        elif key in (grooves.HAT, grooves.SHAKER) and self._cymbals == "open":
+            steps = ["." if step % 4 == 0 and symbol == "x" else symbol for step, symbol in enumerate(steps)]
+        return "".join(steps)
 
     def _waltz(self, key: int, steps: str) -> str:
         """Three beats from four: low drums on one, what marked the backbeat on two and three."""

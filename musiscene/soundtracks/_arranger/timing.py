@@ -87,7 +87,7 @@ def _free(brief: Brief, meter: Meter, duration_s: float) -> Frame:
                 ring = duration_s - pickup * beat_s - bars * bar_s
                 if ring < min(shortest, duration_s * 0.3):
                     continue
-                cost = abs(math.log(tempo / brief.tempo_bpm)) * (60.0 if brief.tempo_asked else 8.0)
+                cost = abs(math.log(tempo / brief.tempo_bpm)) * (60.0 if brief.tempo_asked else 30.0)
                 cost += abs(ring - ideal) / max(1.0, bar_s) * 1.5 + 4.0 * max(0.0, ring - longest)
                 cost += (0.0, 0.9, 0.35, 0.9)[bars % 4] if bars >= 4 else 0.0
                 cost += 0.1 * (meter.beats - pickup) if short and bars == 0 else 0.05 * pickup
