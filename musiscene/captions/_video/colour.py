@@ -71,20 +71,20 @@ def measure_colour(thumbs: NDArray[np.uint8], kept: tuple[NDArray[np.uint8], ...
     lab = _lab(pixels)
     chroma = np.hypot(lab[:, 1], lab[:, 2])
     saturation = float(np.minimum(chroma.mean() / 60.0, 1.0))
-    monochrome = float(np.percentile(chroma, 95)) < 8.0
+    monochrome = float(np.percentile(chroma, 99.5)) < 8.0
     warmth = _warmth(lab, chroma)
     word = (
         "neutral" if float(chroma.mean()) < 6.0 else "warm" if warmth > 0.3 else "cold" if warmth < -0.3 else "balanced"
     )
-    strength = (
-        "colourless" if monochrome else "muted" if saturation < 0.28 else "natural" if saturation < 0.6 else "vivid"
-    )
+    strength = "muted" if saturation < 0.28 else "natural" if saturation < 0.6 else "vivid"
+    if float(np.percentile(chroma, 95)) < 8.0:
+        strength = "colourless"
     return Colour(_palette(lab), warmth, word, saturation, strength, monochrome)
 
 
 def _sample(thumbs: NDArray[np.uint8], kept: tuple[NDArray[np.uint8], ...]) -> NDArray[np.uint8]:
     """About 12 000 pixels from all over the clip; black frames are left out when there are others."""
-    pictures = [cv2.resize(picture, (40, 24), interpolation=cv2.INTER_AREA) for picture in kept]
+    pictures = [cv2.resize(picture, (40, 24), interpolation=cv2.INTER_NEAREST) for picture in kept]
     if not pictures:
         pictures = [np.asarray(thumb) for thumb in thumbs[:: max(1, len(thumbs) // 16)]]
     lit = [picture for picture in pictures if picture.mean() > 8]

@@ -19,12 +19,16 @@ LENGTHS_S = (0.25, 0.4, 0.6, 0.9, 1.3, 2.0)
 """Lengths of time over which dissolves are looked for."""
 UNRELATED = 0.5
 """Kinship below which two moments that lie half a second or more apart are two pictures."""
-LEAST_MIXED = 0.68
+LEAST_MIXED = 0.65
 """Share of the difference of two pictures that their mixtures must explain."""
-LEAST_SCORE = 0.8
+LEAST_SCORE = 0.76
 """That share plus half the dip in detail."""
 MOST_BOND = 0.7
 """Kinship across the middle of a dissolve, at most."""
+LEAST_CHANGED = 0.5
+"""Share of the picture that must change: a dissolve is everywhere, a thing that passes is not."""
+LEAST_STRUCTURE = 10.0
+"""Standard deviation, in levels, that both pictures must have."""
 APART_S = 0.5
 """Least time between a dissolve and another change."""
 
@@ -117,7 +121,11 @@ class _Finder:
         size = float(towards @ towards)
         if size / len(towards) < 8.0**2 or self._blank[a] or self._blank[b]:
             return 0.0, 0.0
-        if alike(self._r.thumbs[a], self._r.thumbs[b], least=0.6):
+        # A fade in from the dark is no second picture.
+        if min(self._r.thumbs[a].std(), self._r.thumbs[b].std()) < LEAST_STRUCTURE:
+            return 0.0, 0.0
+        changed = np.abs(towards).reshape(-1, 3).max(axis=1) > 10
+        if float(changed.mean()) < LEAST_CHANGED or alike(self._r.thumbs[a], self._r.thumbs[b], least=0.6):
             return 0.0, 0.0
         between = np.unique(np.linspace(a, b, 9).astype(int))[1:-1]
         offset = self._pixels[between].astype(np.float32) - first

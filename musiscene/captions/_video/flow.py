@@ -20,7 +20,7 @@ LEAST_TEXTURE = 4.0
 
 MOST_STILL = 0.45
 """Share of textured points at rest from which the camera is at rest."""
-LEAST_SPREAD = 0.45
+LEAST_SPREAD = 0.6
 """Share of the picture's twelve parts in which the camera's move must be seen; else it is the move of a thing."""
 
 
@@ -75,7 +75,7 @@ class Flow:
                 np.asarray(cv2.copyMakeBorder(picture, 0, below, 0, beside, cv2.BORDER_REPLICATE), dtype=np.uint8)
                 for picture in (before, after)
             )
-        flow: NDArray[np.float32] = self._dense.calc(before, after, None)
+        flow = np.asarray(self._dense.calc(before, after, np.zeros((*before.shape, 2), np.float32)), dtype=np.float32)
         return flow[:height, :width]
 
     def kinship(

@@ -43,7 +43,7 @@ class Look:
         return {
             "look": self.kind,
             "screen_like": self.screen_like,
-            "graphic_share": round(self.text_cards, 3),
+            "text_cards_share": round(self.text_cards, 3),
             "frozen": self.frozen,
             "frames": self.frames,
         }
@@ -56,6 +56,7 @@ class _Texture:
     soft: float
     upright: float
     lines: int
+    letters: int
     chroma: float
 
     @property
@@ -65,8 +66,8 @@ class _Texture:
 
     @property
     def screen(self) -> bool:
-        """Graphic, and made of text or upright edges or few strong colours."""
-        return self.graphic and (self.lines >= 2 or self.upright > 0.6 or self.chroma < 12)
+        """Graphic, and made of text or upright edges, or of small strokes without colour."""
+        return self.graphic and (self.lines >= 2 or self.upright > 0.6 or (self.chroma < 12 and self.letters >= 8))
 
 
 def measure_look(reading: Reading) -> Look:
@@ -85,7 +86,7 @@ def measure_look(reading: Reading) -> Look:
         kind = "photographic"
     else:
         kind = "unclear"
-    return Look(kind, screen >= 0.5, graphic, frozen, reading.frames)
+    return Look(kind, screen >= 0.5, screen, frozen, reading.frames)
 
 
 def _unchanged(thumbs: NDArray[np.uint8]) -> bool:
@@ -110,22 +111,29 @@ def _texture(picture: NDArray[np.uint8]) -> _Texture | None:
     angle = np.degrees(np.arctan2(dy[strong], dx[strong])) % 90
     upright = float(((angle < 6) | (angle > 84)).mean()) if strong.any() else 0.0
     lab = cv2.cvtColor(cv2.resize(picture, (48, 27)).astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+    lines, letters = _text(grey)
     return _Texture(
-        float(flat.mean()), float(hard.sum() / max(1, int((~flat).sum()))), float(soft.mean()), upright,
-        _text_lines(grey), float(np.hypot(lab[..., 1], lab[..., 2]).mean()),
-    )  # fmt: skip
+        flat=float(flat.mean()),
+        hard=float(hard.sum() / max(1, int((~flat).sum()))),
+        soft=float(soft.mean()),
+        upright=upright,
+        lines=lines,
+        letters=letters,
+        chroma=float(np.hypot(lab[..., 1], lab[..., 2]).mean()),
+    )
 
 
-def _text_lines(grey: NDArray[np.uint8]) -> int:
-    """Number of rows of small, strong strokes of like height, as lines of text are."""
+def _text(grey: NDArray[np.uint8]) -> tuple[int, int]:
+    """Rows of small, strong strokes of like height, as lines of text are, and the number of such strokes."""
     kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (9, 9))
     light, dark = (cv2.morphologyEx(grey, how, kernel) for how in (cv2.MORPH_TOPHAT, cv2.MORPH_BLACKHAT))
     strokes = (np.maximum(light, dark) > 50).astype(np.uint8)
     _, _, boxes, _ = cv2.connectedComponentsWithStats(strokes, connectivity=8)
-    letters = np.zeros_like(strokes)
+    marked, letters = np.zeros_like(strokes), 0
     for x, y, w, h, area in boxes[1:]:
         if 4 <= h <= 40 and w <= 60 and area >= 6:
-            letters[y : y + h, x : x + w] = 1
-    joined = cv2.morphologyEx(letters, cv2.MORPH_CLOSE, np.ones((1, 15), np.uint8))
+            marked[y : y + h, x : x + w] = 1
+            letters += 1
+    joined = cv2.morphologyEx(marked, cv2.MORPH_CLOSE, np.ones((1, 15), np.uint8))
     _, _, rows, _ = cv2.connectedComponentsWithStats(joined)
-    return sum(1 for _, _, w, h, _ in rows[1:] if w >= 4 * h and 5 <= h <= 40)
+    return sum(1 for _, _, w, h, _ in rows[1:] if w >= 4 * h and 5 <= h <= 40), letters

@@ -45,6 +45,8 @@ class ShotMotion:
     jitter: float
     own: float
     moving: float
+    sure: float = 0.0
+    """Share of the time at which it can be told whether the camera moves."""
 
     @property
     def length_s(self) -> float:
@@ -64,6 +66,7 @@ class Motion:
         curve: How much moves, evenly spaced over the whole clip, 0 to 1.
         shots: The same for each shot.
         subjects: Things move by themselves for much of the time.
+        sure: Share of the time at which it can be told whether the camera moves, 0 to 1.
     """
 
     kind: str
@@ -72,11 +75,13 @@ class Motion:
     curve: tuple[float, ...]
     shots: tuple[ShotMotion, ...]
     subjects: bool
+    sure: float
 
     def evidence(self) -> dict[str, Any]:
         """JSON-ready."""
         return {
             "motion_kind": self.kind,
+            "motion_confidence": round(self.sure, 3),
             "motion_level": round(self.level, 3),
             "motion_word": self.word,
             "motion_curve": [round(value, 3) for value in self.curve],
@@ -102,7 +107,8 @@ def measure_motion(steps: tuple[CameraStep, ...], cuts_s: list[float], duration_
     top = max(by_kind, key=lambda kind: by_kind[kind])
     kind = top if by_kind[top] / total >= 0.5 else "mixed"
     own = sum(shot.length_s for shot in shots if shot.own > OWN_SPEED and shot.moving > 0.06)
-    return Motion(kind, level, word, curve, tuple(shots), own / total > 0.4)
+    sure = sum(shot.length_s * shot.sure for shot in shots) / total
+    return Motion(kind, level, word, curve, tuple(shots), own / total > 0.4, sure)
 
 
 def _shot(steps: list[CameraStep], start_s: float, end_s: float) -> ShotMotion:
@@ -124,7 +130,8 @@ def _shot(steps: list[CameraStep], start_s: float, end_s: float) -> ShotMotion:
     resting = float(np.mean(np.hypot(path[:, 0], path[:, 1]) + np.abs(path[:, 2]) / 3 < RESTING))
     kind = _kind(mean, steady, wander, resting, own, moving)
     right, down, zoom = (float(v) for v in mean)
-    return ShotMotion(start_s, end_s, kind, right, down, zoom, jitter, own, moving)
+    sure = float(np.mean([step.trust > 0 for step in steps]))
+    return ShotMotion(start_s, end_s, kind, right, down, zoom, jitter, own, moving, sure)
 
 
 def _kind(

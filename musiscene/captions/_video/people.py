@@ -7,8 +7,10 @@ seen again at about the same place and size in another picture (when there is an
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -42,7 +44,7 @@ class People:
 
 @cache
 def _cascade_file(name: str) -> str:
-    return f"{cv2.data.haarcascades}haarcascade_{name}.xml"
+    return str(Path(cv2.__file__).parent / "data" / f"haarcascade_{name}.xml")
 
 
 class FaceFinder:
@@ -129,5 +131,5 @@ def _skin_like(face: NDArray[np.uint8]) -> bool:
     return bool(np.hypot(a, b) < 4.0 or (a > -4.0 and b > -12.0))
 
 
-def _box(found: NDArray[np.int32]) -> Box:
+def _box(found: Sequence[int]) -> Box:
     return int(found[0]), int(found[1]), int(found[2]), int(found[3])

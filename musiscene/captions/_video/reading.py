@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -22,6 +22,12 @@ from musiscene.types import Clip, Job
 
 KEPT = 16
 """Pictures kept for people, look, palette and strip, evenly spaced in time."""
+RATES = ((90.0, 30.5), (1200.0, 12.0), (np.inf, 8.0))
+"""Frames a second that are read, by the length of a clip in seconds."""
+MOST_STEP_S = 0.5
+"""Moments farther apart tell nothing of the camera's motion."""
+WINDOWS, WINDOW_S = 24, 0.3
+"""Short stretches that motion is measured on when the pass over a long clip was too thin for it."""
 KEPT_SIDE = 480
 SMALL_SIDE = 160
 """Longer side, in pixels, of what cuts and motion are measured on."""
@@ -96,15 +102,34 @@ def read(clip: Clip, job: Job) -> Reading:
         UnreadableMediaError: No frame can be decoded.
         Stopped: `job` was stopped.
     """
-    # Cuts are wanted to about a thirtieth of a second; more frames cost time and tell nothing more. In very long
-    # clips half of that is enough, and keeps the thumbnails small.
-    rate = 30.5 if clip.duration_s < 1200 else 15.0
+    # Cuts are wanted to about a thirtieth of a second; more frames cost time and tell nothing more. Long clips are
+    # read more thinly, so that ten minutes of full HD take well under a minute.
+    rate = next(rate for longest_s, rate in RATES if clip.duration_s <= longest_s)
     wanted = rate if clip.fps is None or clip.fps > rate + 1 else None
-    frames = media.iter_frames(clip, fps=wanted, max_side=KEPT_SIDE, job=job)
+    frames = media.iter_frames(clip, fps=wanted, max_side=KEPT_SIDE, job=Job(stop=job.stop))
     reading = _accumulate(frames, max(clip.duration_s, 0.1), job)
+    if not reading.steps and reading.frames > WINDOWS and clip.duration_s > 60:
+        reading = replace(reading, steps=_steps_in_windows(clip, reading.times_s, job))
     if not reading.frames:
         raise UnreadableMediaError(f"No frame of {clip.path.name!r} can be decoded: try to export the video again.")
     return reading
+
+
+def _steps_in_windows(clip: Clip, times_s: NDArray[np.float64], job: Job) -> tuple[CameraStep, ...]:
+    """Camera motion on short stretches that begin at some of `times_s`, where a decoder can begin."""
+    flow, steps = Flow(), []
+    for start_s in times_s[np.unique(np.linspace(0, len(times_s) - 2, WINDOWS).astype(int))]:
+        before: tuple[float, NDArray[np.uint8]] | None = None
+        end_s = float(start_s) + WINDOW_S
+        for time_s, picture in media.iter_frames(
+            clip, start_s=float(start_s), end_s=end_s, max_side=SMALL_SIDE, job=Job(stop=job.stop)
+        ):
+            if before is None or time_s - before[0] >= STEP_S - 1e-3:
+                grey = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+                if before is not None and before[1].shape == grey.shape:
+                    steps.append(flow.step(before[1], grey, before[0], time_s))
+                before = (time_s, grey)
+    return tuple(steps)
 
 
 def shrunk(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
@@ -146,9 +171,10 @@ def _accumulate(frames: Iterator[tuple[float, NDArray[np.uint8]]], length_s: flo
         kinship.append(flow.kinship(grey_before, grey) if worth and grey_before is not None else 1.0)
         keep.offer(time_s, picture)
         if anchor is not None and time_s - anchor[0] >= STEP_S - 1e-3:
-            steps.append(flow.step(anchor[1], grey, anchor[0], time_s))
+            if time_s - anchor[0] <= MOST_STEP_S:
+                steps.append(flow.step(anchor[1], grey, anchor[0], time_s))
+                binder.follow(steps[-1])
             anchor, rest_until_s = None, time_s + pause_s
-            binder.follow(steps[-1])
         if anchor is None and time_s >= rest_until_s:
             anchor = (time_s, grey)
         binder.offer(time_s, grey)

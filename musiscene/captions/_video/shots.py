@@ -114,7 +114,8 @@ class _Finder:
         """The frame at which the picture from before `first` is back, if it comes back soon."""
         start, end = np.searchsorted(self._t, [self._t[first] - FLASH_S / 2, self._t[first] + FLASH_S])
         # In a fade the frames next to the blank one are faint and look alike: compare with a full picture.
-        before = int(start) + int(np.argmax(self._spread[start:first]))
+        start = min(int(start), first - 1)
+        before = start + int(np.argmax(self._spread[start:first]))
         flashed = self._mean[first].mean() - self._mean[before].mean() > 25
         for after in range(min(int(end), self._r.frames - 1), first, -1):
             if self._spread[after] < 0.6 * self._spread[before]:
@@ -171,7 +172,8 @@ class _Finder:
     def _returns(self, start: int, stop: int) -> bool:
         """Whether the picture before the blank stretch is the one after it."""
         first, last = np.searchsorted(self._t, [self._t[start] - FLASH_S, self._t[stop] + FLASH_S])
-        before = int(first) + int(np.argmax(self._spread[first:start]))
+        first = min(int(first), start - 1)
+        before = first + int(np.argmax(self._spread[first:start]))
         after = stop + int(np.argmax(self._spread[stop : max(stop + 1, int(last))]))
         pictures = self._r.thumbs[before], self._r.thumbs[after]
         return alike(*pictures) or common_colours(*pictures) > SAME_COLOURS

@@ -87,10 +87,14 @@ def _camera(picture: Picture) -> str:
     if motion.kind == "handheld":
         shake = "an unsteady" if motion.level > 0.4 else "a gently moving"
         return f"from {shake}, apparently handheld camera" + (" with things in motion" if motion.subjects else "")
+    # A plain ground does not tell whether the camera rests: then nothing is said of it.
+    fixed = "from a fixed camera, " if motion.sure > 0.5 else ""
     if motion.kind == "action":
-        return f"from a fixed camera, in which {ACTION[motion.word]} moves"
+        return f"{fixed}in which {ACTION[motion.word]} moves"
     if motion.kind == "static":
-        return "from a fixed camera, with hardly any movement" if motion.word == "still" else "from a fixed camera"
+        return f"{fixed}with hardly any movement" if motion.word == "still" else f"{fixed}with little movement"
+    if motion.kind == "unknown":
+        return "whose motion could not be measured"
     return f"with changing camera moves and {motion.word} motion"
 
 
@@ -103,17 +107,18 @@ def _picture(picture: Picture) -> str:
     ]
     if colour.monochrome:
         words.append("black-and-white")
-    else:
-        if colour.warmth_word in ("warm", "cold"):
-            words.append(colour.warmth_word)
+    elif colour.warmth_word in ("warm", "cold"):
+        words.append(colour.warmth_word)
+    elif colour.saturation_word == "colourless":
+        words.append("nearly colourless")
     noun = {"drawn": "drawn-looking picture", "graphics": "graphic picture"}.get(picture.look.kind, "picture")
     text = f"{_article(words[0])} {', '.join(words)} {noun}"
     if not colour.monochrome:
         names = [swatch.name for swatch in colour.palette[:3]]
-        strength = {"vivid": "vivid ", "muted": "muted "}.get(colour.saturation_word, "")
+        strength = colour.saturation_word if colour.saturation_word in ("vivid", "muted") else ""
+        plain = [name.removeprefix(f"{strength} ") for name in names]
         if names:
-            strength = "" if any(name.startswith(strength.strip() or "\0") for name in names) else strength
-            text += f" in {strength}{joined(names)}"
+            text += f" in {strength} colours, mostly {joined(plain)}" if strength else f" in {joined(names)}"
     if light.contrast > 0.8:
         text += ", strong in contrast"
     elif light.contrast < 0.25:
