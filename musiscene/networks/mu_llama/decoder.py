@@ -174,8 +174,9 @@ class Decoder(nn.Module):
             normed[tuned.rows] = functional.rms_norm(
                 last[tuned.rows], (self.sizes.dim,), tuned.tuning.norm, self.sizes.norm_eps
             )
-        logits: Tensor = self.head(normed).float()
-        return logits
+        # A few rows against a very wide matrix: on a CPU the transposed product is up to twice as quick.
+        logits: Tensor = (self.head.weight @ normed.T).T if normed.device.type == "cpu" else self.head(normed)
+        return logits.float()
 
 
 def load_decoder(
