@@ -144,7 +144,7 @@ def _rate(page: Page, scores: tuple[int, ...]) -> None:
 
 
 def _page_crop(image: Image.Image) -> Image.Image:
-    return image.crop((0, 0, image.width, min(image.height, 2345)))
+    return image.crop((0, 0, image.width, min(image.height, 2400)))
 
 
 def _save(png: bytes, path: Path, change: Callable[[Image.Image], Image.Image]) -> None:
