@@ -189,6 +189,7 @@ def backend_options(settings: Settings) -> dict[str, dict[str, Any]]:
     return {
         "sketch": {"soundfont": settings.soundfont} if settings.soundfont else {},
         "musicgen": {"model": settings.musicgen, "weights_dir": settings.data_dir / "weights"},
+        "mu-llama": {"weights_dir": settings.data_dir / "weights"},
         "llm": {"source": language},
         "llm-picture": {"source": language},
     }

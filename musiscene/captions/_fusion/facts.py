@@ -17,6 +17,8 @@ from musiscene.types import Caption
 _TEMPO = re.compile(r"(\d{2,3}(?:\.\d+)?)\s*(?:bpm\b|beats (?:per|a) minute)", re.IGNORECASE)
 _KEY = re.compile(r"\b([A-G])(?:\s?(#|♯|♭|b\b|b(?=\s)|[Ss]harp|[Ff]lat))?[\s-]+([Mm]ajor|[Mm]inor)\b")
 _MODE = re.compile(r"\b(major|minor)(?:\s|-)(?:key|mode|tonality|scale)\b", re.IGNORECASE)
+_METERS = {"3": "3/4", "4": "4/4", "3/4": "3/4", "4/4": "4/4", "6/8": "6/8"}
+"""Beats of a bar, as measured, or a written meter -> how it is written."""
 _METER = re.compile(r"\b(2/4|3/4|4/4|5/4|6/8|7/8|9/8|12/8)\b")
 _ACCIDENTAL = {"#": "#", "♯": "#", "sharp": "#", "♭": "b", "b": "b", "flat": "b"}
 _TEMPO_WORDS = {
@@ -179,7 +181,7 @@ def _measured_music(evidence: Mapping[str, Any]) -> MusicFacts:
         tempo_bpm=tempo if tempo and (_number(evidence.get("tempo_confidence")) or 1.0) >= SURE else None,
         key=key if (_number(evidence.get("key_confidence")) or 1.0) >= SURE else "",
         mode=str(evidence.get("mode") or (key.split()[-1] if " " in key else "")),
-        meter=str(evidence.get("meter") or ""),
+        meter=_METERS.get(str(evidence.get("meter")), ""),
         arousal=_number(evidence.get("arousal")),
         valence=_number(evidence.get("valence")),
         words=(mood,) if isinstance(mood, str) else tuple(str(word) for word in mood),
