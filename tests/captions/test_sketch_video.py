@@ -174,7 +174,8 @@ def test_without_a_picture_it_says_so() -> None:
 
 def _real_videos(folder: Path) -> Iterator[tuple[Path, str]]:
     for entry in json.loads((folder / "manifest.json").read_text())["files"]:
-        if entry["category"].startswith("video") and entry["duration_s"] < 6 and entry["video"][0]["width"] < 1000:
+        short = entry["category"].startswith("video") and entry["duration_s"] < 5.5
+        if short and entry["video"][0]["width"] <= 640:
             yield folder / entry["name"], entry["content"].lower()
 
 

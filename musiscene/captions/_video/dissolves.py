@@ -25,10 +25,10 @@ LEAST_SCORE = 0.76
 """That share plus half the dip in detail."""
 MOST_BOND = 0.7
 """Kinship across the middle of a dissolve, at most."""
-LEAST_CHANGED = 0.5
+LEAST_CHANGED = 0.45
 """Share of the picture that must change: a dissolve is everywhere, a thing that passes is not."""
-LEAST_STRUCTURE = 10.0
-"""Standard deviation, in levels, that both pictures must have."""
+LEAST_STRUCTURE = 6.0
+"""Standard deviation of brightness, in levels, that both pictures must have."""
 APART_S = 0.5
 """Least time between a dissolve and another change."""
 
@@ -121,11 +121,10 @@ class _Finder:
         size = float(towards @ towards)
         if size / len(towards) < 8.0**2 or self._blank[a] or self._blank[b]:
             return 0.0, 0.0
-        # A fade in from the dark is no second picture.
-        if min(self._r.thumbs[a].std(), self._r.thumbs[b].std()) < LEAST_STRUCTURE:
+        # A fade in from the dark, or something that comes before a plain ground, is no second picture.
+        if min(_structure(self._r.thumbs[a]), _structure(self._r.thumbs[b])) < LEAST_STRUCTURE:
             return 0.0, 0.0
-        changed = np.abs(towards).reshape(-1, 3).max(axis=1) > 10
-        if float(changed.mean()) < LEAST_CHANGED or alike(self._r.thumbs[a], self._r.thumbs[b], least=0.6):
+        if alike(self._r.thumbs[a], self._r.thumbs[b], least=0.6):
             return 0.0, 0.0
         between = np.unique(np.linspace(a, b, 9).astype(int))[1:-1]
         offset = self._pixels[between].astype(np.float32) - first
@@ -136,8 +135,33 @@ class _Finder:
         # A jump is a hard cut that was judged before; a dissolve has frames truly in between.
         if float(np.diff(np.concatenate([[0], weight, [1]])).max()) > 0.6:
             return 0.0, 0.0
+        mixed = 1.0 - float(left.mean())
+        if mixed < LEAST_MIXED or _changed(first, last) < LEAST_CHANGED:
+            return 0.0, 0.0
         times = (self._t[between] - self._t[a]) / (self._t[b] - self._t[a])
-        return 1.0 - float(left.mean()), float(np.interp(0.5, np.maximum.accumulate(weight), times))
+        return mixed, float(np.interp(0.5, np.maximum.accumulate(weight), times))
+
+
+def _changed(first: NDArray[np.float32], last: NDArray[np.float32]) -> float:
+    """Share of two flattened thumbnails that differs by more than a change of light (gain and offset) explains."""
+    x, y = first.reshape(-1, 3), last.reshape(-1, 3)
+    apart = np.zeros(len(x), dtype=np.float32)
+    for channel in range(3):
+        a, b = x[:, channel], y[:, channel]
+        kept = np.ones(len(a), dtype=bool)
+        for _ in range(3):  # least squares on the six tenths that fit best
+            centre_a, centre_b = a[kept].mean(), b[kept].mean()
+            spread = float(np.square(a[kept] - centre_a).sum())
+            gain = float(((a[kept] - centre_a) * (b[kept] - centre_b)).sum()) / spread if spread > 1 else 1.0
+            left = np.abs(b - centre_b - np.clip(gain, 0.5, 2.0) * (a - centre_a))
+            kept = left <= np.quantile(left, 0.6)
+        apart = np.maximum(apart, left)
+    return float((apart > 10).mean())
+
+
+def _structure(thumb: NDArray[np.uint8]) -> float:
+    """Standard deviation of the brightness of a thumbnail, in levels."""
+    return float(thumb.mean(axis=2).std())
 
 
 def alike(a: NDArray[np.uint8], b: NDArray[np.uint8], least: float = 0.8) -> bool:

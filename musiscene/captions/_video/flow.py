@@ -22,6 +22,8 @@ MOST_STILL = 0.45
 """Share of textured points at rest from which the camera is at rest."""
 LEAST_SPREAD = 0.6
 """Share of the picture's twelve parts in which the camera's move must be seen; else it is the move of a thing."""
+LEAST_BAND = 0.33
+"""The same when it is seen from rim to rim, as in a landscape under a plain sky."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,7 @@ class Flow:
         still = float((lengths < 0.25).mean())
         agreeing = np.zeros(len(points), dtype=bool) if inliers is None else inliers.ravel() > 0
         speed = float(lengths.mean()) * per_s
-        if model is None or still > MOST_STILL or _spread_over(points[agreeing], width, height) < LEAST_SPREAD:
+        if model is None or still > MOST_STILL or not _everywhere(points[agreeing], width, height):
             # What moves is not the view but something in it, or too little is seen to tell.
             moving = float((lengths > 0.7).mean())
             known = still > MOST_STILL
@@ -161,10 +163,14 @@ class Flow:
         )
 
 
-def _spread_over(points: NDArray[np.float64], width: int, height: int) -> float:
-    """Share of the twelve parts (four by three) of the picture that hold at least one of `points`."""
+def _everywhere(points: NDArray[np.float64], width: int, height: int) -> bool:
+    """Whether `points` lie all over the picture: in most of its twelve parts, or from its left rim to its right."""
+    if not len(points):
+        return False
     cells = (points[:, 0] * 4 // width).astype(int) * 3 + (points[:, 1] * 3 // height).astype(int)
-    return len(np.unique(cells)) / 12
+    share = len(np.unique(cells)) / 12
+    across = points[:, 0].min() < width / 8 and points[:, 0].max() > width * 7 / 8
+    return share >= LEAST_SPREAD or (bool(across) and share >= LEAST_BAND)
 
 
 def correlation(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:

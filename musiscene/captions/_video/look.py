@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from musiscene.captions._video.reading import Reading
 
+MOST_NOISE = 2.5
+"""Content score between neighbouring frames that coding alone may cause in a still picture."""
 BLOCK = 8
 """Side of the blocks in pixels."""
 
@@ -73,7 +75,7 @@ class _Texture:
 def measure_look(reading: Reading) -> Look:
     """The look of a clip."""
     seen = [texture for texture in map(_texture, reading.kept) if texture is not None]
-    frozen = reading.frames > 1 and not bool(reading.fresh[1:].any()) and _unchanged(reading.thumbs)
+    frozen = reading.frames > 1 and _unchanged(reading)
     if not seen:
         return Look("unclear", False, 0.0, frozen, reading.frames)
     graphic = float(np.mean([texture.graphic for texture in seen]))
@@ -81,7 +83,8 @@ def measure_look(reading: Reading) -> Look:
     shaded = float(np.median([texture.soft for texture in seen]))
     flat = float(np.median([texture.flat for texture in seen]))
     if graphic >= 0.5:
-        kind = "graphics" if screen >= 0.5 * graphic else "drawn"
+        coloured = float(np.mean([texture.chroma > 14 for texture in seen if texture.graphic]))
+        kind = "drawn" if screen < 0.5 * graphic and coloured > 0.5 else "graphics"
     elif shaded > 0.25 and flat < 0.5:
         kind = "photographic"
     else:
@@ -89,9 +92,12 @@ def measure_look(reading: Reading) -> Look:
     return Look(kind, screen >= 0.5, screen, frozen, reading.frames)
 
 
-def _unchanged(thumbs: NDArray[np.uint8]) -> bool:
-    """Whether the last thumbnail is the first: slow drift escapes comparisons of neighbours."""
-    return int(cv2.absdiff(thumbs[0], thumbs[-1]).max()) < 8
+def _unchanged(reading: Reading) -> bool:
+    """Whether no place changes by more than coding noise from the first frame to the last."""
+    if float(reading.change[1:].max()) > MOST_NOISE:
+        return False
+    span = reading.thumbs.max(axis=0).astype(np.int16) - reading.thumbs.min(axis=0)
+    return int(span.max()) < 8
 
 
 def _texture(picture: NDArray[np.uint8]) -> _Texture | None:

@@ -63,7 +63,6 @@ class Reading:
         change: PySceneDetect's content score against the frame before (mean change of hue, saturation and value).
         kinship: Correlation with the frame before once motion and light are accounted for, -1 to 1; 1 where the
             change is too small to ask.
-        fresh: False where a frame repeats the one before it.
         steps: Camera motion, measured on pairs of neighbouring moments.
         bonds: How much moments half a second and longer apart have to do with each other.
         kept: Pictures, (h, w, 3) uint8 RGB, longer side at most 480 pixels.
@@ -74,7 +73,6 @@ class Reading:
     thumbs: NDArray[np.uint8]
     change: NDArray[np.float64]
     kinship: NDArray[np.float64]
-    fresh: NDArray[np.bool_]
     steps: tuple[CameraStep, ...]
     bonds: tuple[Bond, ...]
     kept: tuple[NDArray[np.uint8], ...]
@@ -148,10 +146,8 @@ def _accumulate(frames: Iterator[tuple[float, NDArray[np.uint8]]], length_s: flo
     thumbs: list[NDArray[np.uint8]] = []
     change: list[float] = []
     kinship: list[float] = []
-    fresh: list[bool] = []
     steps: list[CameraStep] = []
     pause_s = max(0.0, length_s / MOST_STEPS - STEP_S)
-    small: NDArray[np.uint8] | None = None
     grey: NDArray[np.uint8] | None = None
     anchor: tuple[float, NDArray[np.uint8]] | None = None
     rest_until_s = -np.inf
@@ -159,14 +155,13 @@ def _accumulate(frames: Iterator[tuple[float, NDArray[np.uint8]]], length_s: flo
     for index, (time_s, picture) in enumerate(frames):
         if index % 8 == 0:
             job.progress(time_s / length_s, "Looking at the picture")
-        small_before, grey_before = small, grey
+        grey_before = grey
         small = shrunk(picture, SMALL_SIDE)
         grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
         score = meter.score(index, small)
         times.append(time_s)
         thumbs.append(np.asarray(cv2.resize(small, THUMB, interpolation=cv2.INTER_AREA), dtype=np.uint8))
         change.append(score)
-        fresh.append(small_before is None or not _same(small_before, small))
         worth = grey_before is not None and score >= WORTH_COMPARING
         kinship.append(flow.kinship(grey_before, grey) if worth and grey_before is not None else 1.0)
         keep.offer(time_s, picture)
@@ -183,7 +178,6 @@ def _accumulate(frames: Iterator[tuple[float, NDArray[np.uint8]]], length_s: flo
         np.array(thumbs, dtype=np.uint8).reshape(len(times), THUMB[1], THUMB[0], 3),
         np.array(change),
         np.array(kinship),
-        np.array(fresh, dtype=bool),
         tuple(steps),
         tuple(binder.bonds),
         *keep.chosen(),
@@ -234,14 +228,6 @@ class _Binder:
             return Bond(then_s, time_s, float("nan"))
         moved = np.where(there, cv2.warpAffine(then, path[:2], (width, height)), grey).astype(np.uint8)
         return Bond(then_s, time_s, self._flow.kinship(moved, grey, there))
-
-
-def _same(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> bool:
-    """Whether two pictures of one size differ by less than coding noise, everywhere."""
-    if a.shape != b.shape:
-        return False
-    apart = cv2.absdiff(a, b)
-    return float(apart.mean()) < 0.02 and int(apart.max()) < 8
 
 
 class _Keep:
