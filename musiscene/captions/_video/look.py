@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from musiscene.captions._video.reading import Reading
 
 MOST_NOISE = 2.5
-"""Content score between neighbouring frames that coding alone may cause in a still picture."""
+"""Content score between neighbouring frames that coding may cause in a still picture at times."""
+LASTING_NOISE = 0.1
+"""The same for most of the time."""
 BLOCK = 8
 """Side of the blocks in pixels."""
 
@@ -94,7 +96,8 @@ def measure_look(reading: Reading) -> Look:
 
 def _unchanged(reading: Reading) -> bool:
     """Whether no place changes by more than coding noise from the first frame to the last."""
-    if float(reading.change[1:].max()) > MOST_NOISE:
+    # A coder refines a still picture at first and at key frames; a camera's noise never ends.
+    if float(reading.change[1:].max()) > MOST_NOISE or float(np.median(reading.change[1:])) > LASTING_NOISE:
         return False
     span = reading.thumbs.max(axis=0).astype(np.int16) - reading.thumbs.min(axis=0)
     return int(span.max()) < 8
