@@ -93,7 +93,7 @@ def _put_together(reading: Reading, duration_s: float, job: Job) -> Picture:
     light = measure_light(reading.thumbs)
     colour = measure_colour(reading.thumbs, reading.kept)
     job.progress(0.9, "Looking for people")
-    people = find_people(reading.kept, reading.kept_s, job)
+    people = find_people(reading.kept, job)
     look = measure_look(reading)
     development = measure_development(motion.curve, light.thirds, cuts_s, duration_s)
     mood = guess_mood(

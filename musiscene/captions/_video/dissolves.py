@@ -84,7 +84,7 @@ class _Finder:
         """The best explanation of a stretch as a dissolve: its score (0 is none) and its middle in seconds."""
         mixed, time_s = 0.0, 0.0
         for length_s in LENGTHS_S:
-            for middle in np.arange(stretch[0] + 0.1, stretch[1] - 0.05, 0.08):
+            for middle in np.arange(stretch[0] + 0.1, stretch[1] - 0.05, 0.1):
                 a, b = self._at(float(middle) - length_s / 2), self._at(float(middle) + length_s / 2)
                 if b - a < 4:
                     continue

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 import cv2
@@ -16,6 +17,7 @@ from scenedetect.common import FrameTimecode
 from scenedetect.detectors import ContentDetector
 
 from musiscene import media
+from musiscene.captions._video.ahead import ahead
 from musiscene.captions._video.flow import CameraStep, Flow, transform
 from musiscene.errors import UnreadableMediaError
 from musiscene.types import Clip, Job
@@ -105,7 +107,8 @@ def read(clip: Clip, job: Job) -> Reading:
     rate = next(rate for longest_s, rate in RATES if clip.duration_s <= longest_s)
     wanted = rate if clip.fps is None or clip.fps > rate + 1 else None
     frames = media.iter_frames(clip, fps=wanted, max_side=KEPT_SIDE, job=Job(stop=job.stop))
-    reading = _accumulate(frames, max(clip.duration_s, 0.1), job)
+    with closing(ahead(frames)) as pictures:
+        reading = _accumulate(pictures, max(clip.duration_s, 0.1), job)
     if not reading.steps and reading.frames > WINDOWS and clip.duration_s > 60:
         reading = replace(reading, steps=_steps_in_windows(clip, reading.times_s, job))
     if not reading.frames:
