@@ -77,7 +77,7 @@ class _Texture:
 def measure_look(reading: Reading) -> Look:
     """The look of a clip."""
     seen = [
-        texture for texture in map(_texture, reading.kept[:: max(1, len(reading.kept) // 8)]) if texture is not None
+        texture for texture in map(_texture, reading.kept[:: max(1, round(len(reading.kept) / 8))]) if texture is not None
     ]
     frozen = reading.frames > 1 and _unchanged(reading)
     if not seen:

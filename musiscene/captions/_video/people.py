@@ -92,7 +92,7 @@ class FaceFinder:
 def find_people(kept: tuple[NDArray[np.uint8], ...], job: Job) -> People:
     """Faces in the kept pictures, in order of time."""
     finder = FaceFinder()
-    every = max(1, len(kept) // PICTURES)
+    every = max(1, round(len(kept) / PICTURES))
     kept = kept[::every]
     by_picture: list[list[Box]] = []
     for picture in kept:
