@@ -19,6 +19,8 @@ MOST_NOISE = 2.5
 """Content score between neighbouring frames that coding may cause in a still picture at times."""
 LASTING_NOISE = 0.1
 """The same for most of the time."""
+MOST_EMPTY = 0.88
+"""Share of flat blocks above which a picture without text is not called drawn: a bird in the sky is not."""
 BLOCK = 8
 """Side of the blocks in pixels."""
 
@@ -76,9 +78,7 @@ class _Texture:
 
 def measure_look(reading: Reading) -> Look:
     """The look of a clip."""
-    seen = [
-        texture for texture in map(_texture, reading.kept[:: max(1, round(len(reading.kept) / 8))]) if texture is not None
-    ]
+    seen = [texture for texture in map(_texture, reading.kept) if texture is not None]
     frozen = reading.frames > 1 and _unchanged(reading)
     if not seen:
         return Look("unclear", False, 0.0, frozen, reading.frames)
@@ -86,9 +86,9 @@ def measure_look(reading: Reading) -> Look:
     screen = float(np.mean([texture.screen for texture in seen]))
     shaded = float(np.median([texture.soft for texture in seen]))
     flat = float(np.median([texture.flat for texture in seen]))
-    if graphic >= 0.5:
+    if graphic >= 0.5 and (screen > 0 or flat < MOST_EMPTY):
         coloured = float(np.mean([texture.chroma > 14 for texture in seen if texture.graphic]))
-        kind = "drawn" if screen < 0.5 * graphic and coloured > 0.5 else "graphics"
+        kind = "drawn" if screen < 0.5 * graphic and coloured > 0.5 and flat < MOST_EMPTY else "graphics"
     elif shaded > 0.25 and flat < 0.5:
         kind = "photographic"
     else:
