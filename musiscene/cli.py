@@ -179,8 +179,8 @@ def _score(arguments: argparse.Namespace) -> int:
 
 def _compare(arguments: argparse.Namespace) -> int:
     from musiscene import api
-    from musiscene.mux import Mix
     from musiscene.pipeline import ScoreOptions
+    from musiscene.types import Mix
 
     options = ScoreOptions(
         duration_s=arguments.duration, seed=arguments.seed, takes=arguments.takes, mix=Mix(arguments.mix)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,9 @@ from musiscene.media.files import atomic_path
 from musiscene.media.mixing import MAX_TRUE_PEAK_DBTP, blend, duck, limited
 from musiscene.media.probing import probe
 from musiscene.media.waveforms import fit_duration
-from musiscene.types import Clip, Job, Waveform
+from musiscene.types import Clip, Job, Mix, Waveform
+
+__all__ = ["Mix", "MuxResult", "browsers_play", "mux", "playable"]
 
 _FADE_OUT_S = 0.3
 _COPIED_FROM = ("mov", "matroska", "mpegts", "flv")
@@ -33,17 +34,6 @@ _COPIED_FROM = ("mov", "matroska", "mpegts", "flv")
 _CONTAINER_OPTIONS = {"movflags": "+faststart", "fflags": "+bitexact"}
 _AHEAD_S = 0.5
 _MAX_REORDERED = 32
-
-
-class Mix(StrEnum):
-    """What becomes of the clip's own sound."""
-
-    REPLACE = "replace"
-    """Only the soundtrack is heard."""
-    DUCK = "duck"
-    """Both are heard; the soundtrack steps back while the clip's own sound is there."""
-    BLEND = "blend"
-    """Both are heard, equally loud."""
 
 
 @dataclass(frozen=True, slots=True)

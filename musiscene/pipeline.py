@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from musiscene import media, mux
+from musiscene import media
 from musiscene.captions._language.source import Connection, ModelSource
 from musiscene.errors import MissingStreamError, MusisceneError, RequestError, Stopped, explain
 from musiscene.profiles import choose
@@ -29,6 +29,7 @@ from musiscene.types import (
     CaptionSet,
     Clip,
     Job,
+    Mix,
     Rendition,
     ScoreRequest,
     Soundtrack,
@@ -159,7 +160,7 @@ class ScoreOptions:
     duration_s: float | None = None
     seed: int = 0
     takes: int = 1
-    mix: mux.Mix = mux.Mix.REPLACE
+    mix: Mix = Mix.REPLACE
     music_gain_db: float = 0.0
     overrides: Mapping[CaptionKind, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -432,7 +433,9 @@ class Pipeline:
             if sources.picture is not None:
                 video = out_dir / f"{stem}.mp4"
                 job = workers.job("mux", frozenset({kind}))
-                mux.mux(
+                from musiscene.mux import mux  # it brings scipy, a second that the page's start need not wait for
+
+                mux(
                     sources.picture,
                     waveform,
                     soundtrack.sample_rate,
@@ -516,7 +519,9 @@ class _Picture:
             job.check()
         try:
             if self._playable is None:
-                self._playable = mux.playable(self._clip, self.folder, job)
+                from musiscene.mux import playable
+
+                self._playable = playable(self._clip, self.folder, job)
             return self._playable
         finally:
             self._lock.release()

@@ -185,6 +185,17 @@ class CaptionSet(Mapping[CaptionKind, Caption]):
         return CaptionSet([*self.values(), caption])
 
 
+class Mix(StrEnum):
+    """What becomes of the clip's own sound."""
+
+    REPLACE = "replace"
+    """Only the soundtrack is heard."""
+    DUCK = "duck"
+    """Both are heard; the soundtrack steps back while the clip's own sound is there."""
+    BLEND = "blend"
+    """Both are heard, equally loud."""
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """What a stage is given to say how far it is and to notice that it was stopped.

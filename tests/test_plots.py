@@ -41,7 +41,7 @@ EVIDENCE: dict[CaptionKind, dict[str, Any]] = {
         "duration_s": 12.0, "motion_curve": [0.1, 0.4, 0.8], "energy_curve": [0.9, 0.4], "agreement_word": "partly",
     },
     CaptionKind.MSI: {
-        "arousal": 0.4, "valence": -0.3, "scenes": [{"setting": "a rooftop", "arousal": 0.5, "valence": -0.2}],
+        "arousal": 0.4, "valence": -0.3, "scene_id": "last-bus", "alternatives": [{"scene_id": "rain-window"}],
     },
 }  # fmt: skip
 

@@ -27,17 +27,11 @@ def _near(evidence: Mapping[str, Any]) -> list[tuple[str, float, float]]:
     """Name, valence and arousal of the scenes that the evidence names."""
     from musiscene.scenes import scene
 
-    found: list[tuple[str, float, float]] = []
-    entries: Any = next((evidence[name] for name in ("scenes", "nearest", "nearest_scenes") if evidence.get(name)), [])
-    for entry in entries if isinstance(entries, list | tuple) else []:
-        given = entry if isinstance(entry, Mapping) else {"id": entry}
-        known = scene(str(given.get("id", given.get("scene", ""))))
-        name = given.get("setting") or (known.setting if known else "")
-        arousal = number(given.get("arousal")) if "arousal" in given else known.arousal if known else None
-        valence = number(given.get("valence")) if "valence" in given else known.valence if known else None
-        if name and arousal is not None and valence is not None:
-            found.append((str(name), valence, arousal))
-    return found[:4]
+    others = evidence.get("alternatives")
+    ids = [evidence.get("scene_id")]
+    ids += [entry.get("scene_id") for entry in others if isinstance(entry, Mapping)] if isinstance(others, list) else []
+    found = [known for known in map(scene, map(str, ids)) if known is not None]
+    return [(known.setting, known.valence, known.arousal) for known in found[:4]]
 
 
 def _draw_plane(axes: Axes, ink: Ink, arousal: float, valence: float, near: Sequence[tuple[str, float, float]]) -> None:

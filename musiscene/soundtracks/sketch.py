@@ -147,7 +147,6 @@ SPEC = BackendSpec(
     name="sketch",
     load=load,
     summary="Composes from the words of the caption and plays the notes; no downloads, a second on any computer.",
-    packages=("soxr", "scipy"),
     license="MIT; SoundFont TimGM6mb: GPL-2.0",
     unavailable=_unavailable,
 )

@@ -20,12 +20,11 @@ from typing import Any
 
 from musiscene import media, workspace
 from musiscene.errors import MusisceneError, RequestError, Stopped, StorageError, explain
-from musiscene.mux import Mix
 from musiscene.palette import TITLES
 from musiscene.pipeline import ALL_KINDS, Pipeline, ScoreOptions
 from musiscene.settings import Settings
 from musiscene.study.store import Rating, RatingStore, Summary
-from musiscene.types import CaptionKind, CaptionSet
+from musiscene.types import CaptionKind, CaptionSet, Mix
 from musiscene.ui.comparison import STATE_FILE, Comparison, Phase, open_folder, take_file, waveform_peaks
 from musiscene.ui.texts import ENGLISH, duration_words, fill
 from musiscene.ui.turnstile import Turnstile

@@ -15,8 +15,7 @@ from typing import Any
 import gradio as gr
 
 from musiscene.errors import MusisceneError, RequestError, explain
-from musiscene.mux import Mix
-from musiscene.types import CaptionKind
+from musiscene.types import CaptionKind, Mix
 from musiscene.ui import view
 from musiscene.ui.comparison import Comparison
 from musiscene.ui.desk import Choices, Desk

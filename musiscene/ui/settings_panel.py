@@ -8,11 +8,10 @@ from typing import Any
 
 import gradio as gr
 
-from musiscene.mux import Mix
 from musiscene.palette import TITLES
 from musiscene.pipeline import Pipeline
 from musiscene.registry import BackendSpec, discover
-from musiscene.types import CaptionKind
+from musiscene.types import CaptionKind, Mix
 from musiscene.ui.texts import ENGLISH as T
 from musiscene.ui.texts import fill
 
