@@ -7,23 +7,29 @@ that fails never hides the others, and closing the generator (or setting `stop`)
 from __future__ import annotations
 
 import logging
-import queue
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from musiscene import media
 from musiscene.captions._language.source import Connection, ModelSource
 from musiscene.errors import MissingStreamError, MusisceneError, RequestError, Stopped, explain
+from musiscene.events import (
+    CaptionPart,
+    CaptionReady,
+    Event,
+    KindUnavailable,
+    RenditionFailed,
+    RenditionReady,
+    StageProgress,
+)
 from musiscene.profiles import choose
 from musiscene.registry import BackendSpec, Pool, find_captioner, find_generator
 from musiscene.settings import Settings
 from musiscene.types import (
-    Caption,
     CaptionKind,
     CaptionRequest,
     CaptionSet,
@@ -34,71 +40,27 @@ from musiscene.types import (
     ScoreRequest,
     Soundtrack,
 )
+from musiscene.workers import Workers
+
+__all__ = [
+    "ALL_KINDS",
+    "CaptionPart",
+    "CaptionReady",
+    "Event",
+    "KindUnavailable",
+    "Pipeline",
+    "RenditionFailed",
+    "RenditionReady",
+    "ScoreOptions",
+    "Sources",
+    "StageProgress",
+    "backend_options",
+    "open_sources",
+]
 
 _log = logging.getLogger(__name__)
 
 ALL_KINDS = frozenset(CaptionKind)
-
-
-@dataclass(frozen=True, slots=True)
-class StageProgress:
-    """How far a stage is.
-
-    Attributes:
-        stage: "caption", "soundtrack" or "mux".
-        kinds: What it is working on.
-        fraction: 0 to 1.
-        note: What it does just now, in a few words; may be empty.
-        seconds_left: Estimated; None while there is nothing to estimate from.
-    """
-
-    stage: str
-    kinds: frozenset[CaptionKind]
-    fraction: float
-    note: str = ""
-    seconds_left: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class CaptionPart:
-    """The text of a caption as far as it is written; each replaces the one before."""
-
-    kind: CaptionKind
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class CaptionReady:
-    """A caption is finished."""
-
-    caption: Caption
-
-
-@dataclass(frozen=True, slots=True)
-class KindUnavailable:
-    """A caption cannot be made for this clip; `reason` says why and what would help."""
-
-    kind: CaptionKind
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class RenditionReady:
-    """A soundtrack is finished, on disk and, where there is a picture, on its clip."""
-
-    rendition: Rendition
-
-
-@dataclass(frozen=True, slots=True)
-class RenditionFailed:
-    """A soundtrack could not be made; `reason` says why and what would help."""
-
-    kind: CaptionKind
-    take: int
-    reason: str
-
-
-Event: TypeAlias = StageProgress | CaptionPart | CaptionReady | KindUnavailable | RenditionReady | RenditionFailed
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +219,7 @@ class Pipeline:
                     yield KindUnavailable(kind, reason)
                 else:
                     waiting[kind] = specs[kind]
-        with _Workers(stop, threads=2) as workers:
+        with Workers(stop, threads=2) as workers:
             while waiting or workers.busy:
                 if not workers.busy:
                     workers.check()  # what the waiting ones wait for was stopped
@@ -292,7 +254,7 @@ class Pipeline:
                 wanted.extend(specs[kind].needs)
         return specs
 
-    def _describe_group(self, spec: BackendSpec, request: CaptionRequest, workers: _Workers) -> None:
+    def _describe_group(self, spec: BackendSpec, request: CaptionRequest, workers: Workers) -> None:
         """Run one captioner in a worker thread; everything that happens becomes an event."""
         missing = set(request.kinds)
         try:
@@ -351,7 +313,7 @@ class Pipeline:
             for caption in chosen
         ]
         out_dir.mkdir(parents=True, exist_ok=True)
-        with _Workers(stop, threads=3) as workers:
+        with Workers(stop, threads=3) as workers:
             picture = _Picture(sources.picture, out_dir)
             workers.start(self._score_all, spec, requests, sources, picture, options)
             if sources.picture is not None:
@@ -387,7 +349,7 @@ class Pipeline:
         sources: Sources,
         picture: _Picture,
         options: ScoreOptions,
-        workers: _Workers,
+        workers: Workers,
     ) -> None:
         """Generate in this worker thread; each finished soundtrack is levelled and muxed in another."""
         per_take = len(requests) // options.takes
@@ -414,7 +376,7 @@ class Pipeline:
         picture: _Picture,
         take: int,
         options: ScoreOptions,
-        workers: _Workers,
+        workers: Workers,
     ) -> None:
         kind = soundtrack.caption.kind
         stem = kind.value if take == 1 else f"{kind.value}-{take}"
@@ -499,7 +461,7 @@ class _Picture:
         self._playable: Clip | None = None
         self._lock = threading.Lock()
 
-    def prepare(self, workers: _Workers) -> None:
+    def prepare(self, workers: Workers) -> None:
         """Encode it while the music is being made; a failure is told by the soundtrack that needs it."""
         try:
             self.get(Job(stop=workers.job("mux", frozenset()).stop))
@@ -530,104 +492,3 @@ class _Picture:
         """Remove the encoding, if one was made."""
         if self._playable is not None and self._playable is not self._clip:
             self._playable.path.unlink(missing_ok=True)
-
-
-class _Workers:
-    """A few threads that turn work into events in one queue; leaving the block stops and joins them."""
-
-    def __init__(self, stop: threading.Event | None, threads: int) -> None:
-        self._stop = stop or threading.Event()
-        self._left = threading.Event()
-        self._events: queue.Queue[Event | None] = queue.Queue()
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="musiscene-stage")
-        self._running = 0
-        self._lock = threading.Lock()
-
-    def __enter__(self) -> _Workers:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.leave()
-
-    def leave(self) -> None:
-        """End all work and wait for it."""
-        self._left.set()
-        self._pool.shutdown(wait=True, cancel_futures=True)
-
-    @property
-    def busy(self) -> bool:
-        """Whether something runs, or has left events that were not read."""
-        with self._lock:
-            return self._running > 0 or not self._events.empty()
-
-    def start(self, work: Any, *arguments: Any) -> None:
-        """Run `work(*arguments, workers)` in a thread."""
-
-        def run() -> None:
-            try:
-                if not self.stopping:
-                    work(*arguments, self)
-            except Stopped:
-                _log.debug("%s stopped", work.__name__)
-            finally:
-                with self._lock:
-                    self._running -= 1
-                    self._events.put(None)  # wakes the reader, which may have been waiting for this one alone
-
-        with self._lock:
-            self._running += 1
-        try:
-            self._pool.submit(run)
-        except RuntimeError:  # the block was left while this worker was still handing on work
-            raise Stopped from None
-
-    def put(self, event: Event) -> None:
-        self._events.put(event)
-
-    @property
-    def stopping(self) -> bool:
-        return self._stop.is_set() or self._left.is_set()
-
-    def next_event(self) -> Event | None:
-        """The next event; None when a worker ended, or none is at work.
-
-        Raises:
-            Stopped: The person stopped the work.
-        """
-        while True:
-            try:
-                return self._events.get(timeout=0.1)
-            except queue.Empty:  # only now: what was finished before the stop is kept
-                self.check()
-                if not self.busy:
-                    return None
-
-    def check(self) -> None:
-        """Raise `Stopped` if the person stopped the work."""
-        if self._stop.is_set():
-            raise Stopped
-
-    def job(self, stage: str, kinds: frozenset[CaptionKind]) -> Job:
-        """A job whose progress becomes events and whose stop is ours."""
-        started = time.perf_counter()
-
-        def report(fraction: float, note: str) -> None:
-            spent = time.perf_counter() - started
-            left = spent * (1 - fraction) / fraction if fraction > 0.05 and spent > 0.5 else None
-            self.put(StageProgress(stage, kinds, fraction, note, left))
-
-        def partial(kind: CaptionKind, text: str) -> None:
-            self.put(CaptionPart(kind, text))
-
-        return Job(report=report, stop=_EitherEvent(self._stop, self._left), partial=partial)
-
-
-class _EitherEvent(threading.Event):
-    """Set when either of two events is: the person's stop, or the end of the block that the workers belong to."""
-
-    def __init__(self, first: threading.Event, second: threading.Event) -> None:
-        super().__init__()
-        self._first, self._second = first, second
-
-    def is_set(self) -> bool:
-        return self._first.is_set() or self._second.is_set()
