@@ -218,12 +218,12 @@ def shapes(t: float) -> Picture:
 EXAMPLES = [
     Example(
         "night-drive", "Night drive", "A neon road and a skyline, with cuts at 4 and 7 seconds.", 10.0, night_drive,
-        "Energetic synthwave in A minor at 118 BPM, pulsing bass and big drums, like a drive through a neon city",
+        "Energetic synthwave in A minor at 118 BPM, pulsing bass and big drums, a drive through a neon city",
         seed=11,
     ),
     Example(
         "dawn", "Dawn over hills", "One slow pan while the sun rises.", 10.0, dawn,
-        "A calm orchestral piece in D major at 72 BPM that starts quietly and builds as the sun rises, no drums", seed=5,
+        "A calm orchestral piece in D major at 72 BPM that starts quietly and builds, no drums", seed=5,
     ),
     Example("rain", "Rain on a window (silent)", "City lights behind a wet window; no sound at all.", 8.0, rain, ""),
     Example(
@@ -231,7 +231,7 @@ EXAMPLES = [
         "Playful funk in E flat major at 120 BPM, bright and bouncy with slap bass and claps", seed=3,
     ),
     Example(
-        "slow-waltz", "Slow waltz (music alone)", "A track without a picture; add it to the rain for all four captions.",
+        "slow-waltz", "Slow waltz (music alone)", "A track without a picture; add it to the rain to get four captions.",
         16.0, None, "A tender, melancholic piano waltz in F sharp minor at 84 BPM, like rain on a window", seed=2,
     ),
 ]  # fmt: skip
