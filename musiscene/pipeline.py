@@ -7,6 +7,7 @@ that fails never hides the others, and closing the generator (or setting `stop`)
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -61,6 +62,10 @@ __all__ = [
 _log = logging.getLogger(__name__)
 
 ALL_KINDS = frozenset(CaptionKind)
+
+_HEAD_START_S = 1.0
+_FEW_CORES = (os.cpu_count() or 1) <= 2
+"""On two cores, stages side by side wait for each other: sound, which is quick, goes ahead, and is read meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,10 +234,12 @@ class Pipeline:
                     failed[kind] = f"The {kind} caption is made from the {lacking} caption, which is missing."
                     yield KindUnavailable(kind, failed[kind])
                 ready = [kind for kind, spec in waiting.items() if spec.needs <= captions.keys()]
-                for group in _by_spec({kind: waiting.pop(kind) for kind in ready}):
-                    spec, group_kinds = group
+                groups = _by_spec({kind: waiting.pop(kind) for kind in ready})
+                for number, (spec, group_kinds) in enumerate(groups):
                     request = CaptionRequest(group_kinds, sources.picture, sources.sound, captions, seed, prompts or {})
                     workers.start(self._describe_group, spec, request)
+                    if number == 0 and len(groups) > 1 and _FEW_CORES:
+                        workers.wait_for_result(_HEAD_START_S)
                 event = workers.next_event()
                 if isinstance(event, CaptionReady):
                     captions = captions.adding(event.caption)
@@ -445,11 +452,12 @@ def _why_impossible(kind: CaptionKind, spec: BackendSpec, sources: Sources) -> s
 
 
 def _by_spec(ready: Mapping[CaptionKind, BackendSpec]) -> list[tuple[BackendSpec, frozenset[CaptionKind]]]:
-    """Kinds of one backend are asked for together: one analysis, or one batch, serves them all."""
+    """Kinds of one backend are asked for together: one analysis, or one batch, serves them all; sound comes first."""
     groups: dict[int, tuple[BackendSpec, set[CaptionKind]]] = {}
     for kind, spec in ready.items():
         groups.setdefault(id(spec), (spec, set()))[1].add(kind)
-    return [(spec, frozenset(kinds)) for spec, kinds in groups.values()]
+    ordered = sorted(groups.values(), key=lambda group: group[0].needs_picture)
+    return [(spec, frozenset(kinds)) for spec, kinds in ordered]
 
 
 class _Picture:

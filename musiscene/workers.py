@@ -25,6 +25,7 @@ class Workers:
         self._events: queue.Queue[Event | None] = queue.Queue()
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="musiscene-stage")
         self._running = 0
+        self._result = threading.Event()
         self._lock = threading.Lock()
 
     def __enter__(self) -> Workers:
@@ -68,6 +69,14 @@ class Workers:
     def put(self, event: Event) -> None:
         """Tell the reader of an event, from any thread."""
         self._events.put(event)
+        if not isinstance(event, StageProgress):
+            self._result.set()
+
+    def wait_for_result(self, seconds: float) -> None:
+        """Wait until something was told that is more than progress, but no longer than `seconds`."""
+        end = time.monotonic() + seconds
+        while not self._result.wait(0.02) and not self.stopping and time.monotonic() < end:
+            pass
 
     @property
     def stopping(self) -> bool:

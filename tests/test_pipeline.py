@@ -20,6 +20,7 @@ from musiscene.pipeline import (
     RenditionReady,
     ScoreOptions,
     Sources,
+    StageProgress,
     open_sources,
 )
 from musiscene.registry import BackendSpec
@@ -49,6 +50,11 @@ class Words:
         self.wait_s, self.error = wait_s, error
         self.asked: list[frozenset[CaptionKind]] = []
         self.stopped = False
+
+    @property
+    def idle(self) -> bool:
+        """Never begun, or stopped inside its work."""
+        return self.stopped or not self.asked
 
     def describe(self, request: CaptionRequest, job: Job) -> Iterator[Caption]:
         self.asked.append(request.kinds)
@@ -210,6 +216,18 @@ def test_results_are_given_as_they_are_ready(pipeline: Pipeline, backends: dict[
     events.close()  # type: ignore[attr-defined]
 
     assert first.caption.kind is MUSIC
+    assert backends[VIDEO].idle
+
+
+def test_stop_reaches_a_stage_that_is_at_work(pipeline: Pipeline, backends: dict[Any, Any]) -> None:
+    """Stopped from outside at its first report of progress."""
+    backends[VIDEO] = Words(wait_s=30)
+    stop = threading.Event()
+    with pytest.raises(Stopped):
+        for event in pipeline.describe(open_sources(PICTURE), kinds=frozenset({VIDEO}), stop=stop):
+            if isinstance(event, StageProgress):
+                stop.set()
+
     assert backends[VIDEO].stopped
 
 
@@ -225,7 +243,7 @@ def test_stop_ends_the_work_inside_a_stage(pipeline: Pipeline, backends: dict[An
                 stop.set()
 
     assert MUSIC in texts(seen)
-    assert backends[VIDEO].stopped
+    assert backends[VIDEO].idle
 
 
 def test_known_captions_are_used_and_not_made_again(pipeline: Pipeline, backends: dict[Any, Any]) -> None:
