@@ -55,7 +55,10 @@ def settings(chat: Any) -> Settings:
 def events(settings: Settings, kind: CaptionKind, name: str = "llm", **options: Any) -> Iterator[Any]:
     options = {"known": KNOWN, "sources": Sources(PICTURE, PICTURE), **options}
     sources = options.pop("sources")
-    pool = Pool(options={name: {**options_, "waits": QUICK} for name, options_ in backend_options(settings).items()})
+    loaded_with = backend_options(settings)
+    for impatient in ("llm", "llm-picture"):
+        loaded_with[impatient] = {**loaded_with[impatient], "waits": QUICK}
+    pool = Pool(options=loaded_with)
     return Pipeline(settings, pool).describe(sources, kinds=frozenset({kind}), captioners={kind: name}, **options)
 
 
