@@ -105,7 +105,6 @@ def test_the_same_request_gives_the_same_music_in_another_process(arranger: Sket
 
     assert (tmp_path / "notes.mid").read_bytes() == track.midi
     theirs = np.load(tmp_path / "wave.npy")
-    print(f"largest difference between two processes: {np.abs(theirs - track.waveform).max():.2e}")
     np.testing.assert_allclose(theirs, track.waveform, rtol=0, atol=2**-17)
 
 
