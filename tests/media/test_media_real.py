@@ -16,7 +16,7 @@ from musiscene.media import probe, read_audio, sample_frames
 from musiscene.mux import mux
 from musiscene.types import Clip
 
-pytestmark = pytest.mark.media
+pytestmark = [pytest.mark.media, pytest.mark.slow]
 
 _FOLDER = Path(os.environ.get("MUSISCENE_MEDIA") or Path(__file__).resolve().parents[3] / "shared" / "media")
 _MANIFEST = _FOLDER / "manifest.json"
