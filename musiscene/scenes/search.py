@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from musiscene.scenes.bank import Scene, all_scenes
+from musiscene.scenes.distance import distance
 
 KEYWORD, SETTING, ACTION, FEELING = 1.0, 0.75, 0.4, 0.5
 """How much a word counts by where it stands in a scene: a keyword is what the scene is about."""
@@ -75,7 +76,7 @@ class _Index:
             if known[0] != word[0] and known[:2] != word[1::-1]:
                 continue
             slips = 1 if min(len(word), len(known)) < 9 else 2
-            if len(known) >= 4 and _distance(word, known, slips) <= slips:
+            if len(known) >= 4 and distance(word, known, slips) <= slips:
                 for number, weight in self.places[_stem(known)].items():
                     found[number] = max(found.get(number, 0.0), TYPO * weight)
         return found
@@ -157,22 +158,3 @@ def _stem(word: str) -> str:
                 word = word[:-1]
             break
     return word[:-1] if word.endswith("e") and len(word) > 4 else word
-
-
-def _distance(first: str, second: str, most: int) -> int:
-    """Optimal string alignment distance (a swap of neighbours counts one), or `most` + 1 when it is larger."""
-    if abs(len(first) - len(second)) > most:
-        return most + 1
-    before: list[int] = []
-    row = list(range(len(second) + 1))
-    for i, a in enumerate(first, 1):
-        current = [i]
-        for j, b in enumerate(second, 1):
-            cost = min(row[j] + 1, current[j - 1] + 1, row[j - 1] + (a != b))
-            if i > 1 and j > 1 and a == second[j - 2] and first[i - 2] == b:
-                cost = min(cost, before[j - 2] + 1)
-            current.append(cost)
-        if min(current) > most:
-            return most + 1
-        before, row = row, current
-    return row[-1]
