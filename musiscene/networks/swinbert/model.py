@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from transformers import BertConfig, BertForMaskedLM
 
 from musiscene.networks.swinbert.config import SwinBertConfig
+from musiscene.networks.thin_linear import make_thin
 from musiscene.networks.video_swin import VideoSwin, Watch, ignore_progress
 
 MASK_PENALTY = -10000.0
@@ -148,6 +149,7 @@ def _text_transformer(config: SwinBertConfig) -> Any:
         )
     )
     transformer.bert.img_embedding = nn.Linear(config.img_feature_dim, sizes.hidden_size)
+    make_thin(transformer.bert.encoder)  # each further word is two rows
     head = transformer.cls.predictions
     head.decoder.bias = head.bias  # transformers adds the decoder's bias, the checkpoints hold the head's
     return transformer
