@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from musiscene.errors import RequestError
-from musiscene.networks.musicgen.codec import CHUNK_FRAMES, decode
+from musiscene.networks.musicgen.codec import CHUNK_FRAMES, CodecStream, decode
 from musiscene.networks.musicgen.decoder import MusicgenDecoder
 from musiscene.networks.musicgen.delay import DelayPattern
-from musiscene.networks.musicgen.generate import _EagerSteps, generate_codes
+from musiscene.networks.musicgen.generate import _Loop, generate_codes
+from musiscene.networks.musicgen.melody import chroma, prefix
 from musiscene.networks.musicgen.random_model import random_musicgen
 from musiscene.networks.musicgen.sampling import Sampling, draw, gumbel
 
@@ -100,38 +101,130 @@ def test_a_continuation_keeps_what_it_continues_and_goes_on_as_if_never_interrup
     assert torch.equal(again, whole)
 
 
-def test_the_captured_shape_gives_the_eager_result() -> None:
-    """The step that a graph would capture looks at a fixed reach with a mask; its logits are the same."""
-    model, inputs = random_musicgen(), texts(2)
-    decoder, states, mask = MusicgenDecoder(model.decoder), encoded(model, inputs), inputs["attention_mask"]
-    vectors = decoder.positions(16)
-    tokens = torch.randint(0, 64, (4, 4, 16))
+def looping(model: Any, inputs: dict[str, torch.Tensor], frames: int, sampling: Sampling) -> _Loop:
+    decoder = MusicgenDecoder(model.decoder)
+    pattern = DelayPattern(frames, decoder.codebooks, decoder.channels, decoder.pad)
+    rows = len(inputs["input_ids"])
+    nothing = torch.zeros(rows, decoder.codebooks, 0, dtype=torch.int64)
+    states, mask = encoded(model, inputs), inputs["attention_mask"]
+    before = None if decoder.looks_at_text else prefix(model, states, mask, None)
+    return _Loop(decoder, states, mask, before, pattern, nothing, range(rows), sampling)
+
+
+@pytest.mark.parametrize("melody", [False, True])
+def test_the_captured_shape_gives_the_eager_result(melody: bool) -> None:
+    """The step that a graph captures looks at a fixed reach with a mask; what it remembers and draws is the same."""
+    model, inputs = random_musicgen(melody=melody), texts(2)
+    exact, fixed = (looping(model, inputs, 16, Sampling(top_k=20)) for _ in range(2))
     with torch.inference_mode():
-        exact, fixed = (decoder.memory(states, mask, 16, guidance=True) for _ in range(2))
-        for position in range(10):
-            new, at = tokens[:, :, position : position + 1], torch.tensor([position])
-            eager = decoder.step(new, at, vectors, exact, position + 1, None)
-            hidden = _EagerSteps(decoder, fixed, vectors, 16)._causal(at, 16)
-            masked = decoder.step(new, at, vectors, fixed, 16, hidden)
-            torch.testing.assert_close(masked, eager, rtol=1e-5, atol=1e-5)
+        for loop in (exact, fixed):
+            loop.begin(0)
+        for column in range(1, 12):
+            exact.advance(column)
+            fixed.advance_within(fixed.length)
+
+    assert torch.equal(exact.tokens, fixed.tokens)
+    assert torch.equal(exact.column, fixed.column)
+    torch.testing.assert_close(fixed.memory.keys, exact.memory.keys, rtol=1e-5, atol=1e-5)
 
 
 def test_the_step_has_no_branch_that_depends_on_data() -> None:
-    """`torch.export` takes it whole, which it refuses for code that reads values back."""
-    model, inputs = random_musicgen(), texts(2)
-    decoder = MusicgenDecoder(model.decoder)
-    memory = decoder.memory(encoded(model, inputs), inputs["attention_mask"], 16, guidance=True)
-    vectors = decoder.positions(16)
+    """`torch.export` takes it whole, sampling and writing included, which it refuses for code that reads values back."""
+    loop = looping(random_musicgen(), texts(2), 16, Sampling(top_k=20, top_p=0.9))
+    with torch.no_grad():
+        loop.begin(0)
 
     class Step(torch.nn.Module):
-        def forward(self, tokens: torch.Tensor, at: torch.Tensor) -> torch.Tensor:
-            hidden = _EagerSteps(decoder, memory, vectors, 16)._causal(at, 16)
-            return decoder.step(tokens, at, vectors, memory, 16, hidden)
+        def forward(self, nothing: torch.Tensor) -> torch.Tensor:
+            loop.advance_within(loop.length)
+            return loop.tokens + nothing
 
     with torch.no_grad():
-        program = torch.export.export(Step(), (torch.zeros(4, 4, 1, dtype=torch.int64), torch.tensor([3])))
+        program = torch.export.export(Step(), (torch.zeros(1, dtype=torch.int64),))
 
-    assert program.graph_module is not None
+    assert sum(node.op == "call_function" for node in program.graph.nodes) > 100
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device to capture a graph on")
+@pytest.mark.parametrize("melody", [False, True])
+def test_the_graph_writes_what_the_eager_step_writes(melody: bool) -> None:
+    """On CUDA: greedy and drawn codes over several buckets of the memory."""
+    model, inputs = random_musicgen(melody=melody).cuda(), {name: ids.cuda() for name, ids in texts(3).items()}
+    decoder, states, mask = MusicgenDecoder(model.decoder), encoded(model, inputs), inputs["attention_mask"]
+    before = prefix(model, states, mask, None) if melody else None
+    for sampling in (GREEDY, Sampling(top_k=20)):
+        eager, graph = (
+            generate_codes(
+                decoder, states, mask, 600, seeds=[1, 2, 3], sampling=sampling, prefix=before, capture=capture
+            )
+            for capture in (False, True)
+        )
+        assert torch.equal(eager, graph)
+
+
+@pytest.mark.parametrize(("rows", "guidance"), [(1, 3.0), (3, 3.0), (2, 1.0)])
+@pytest.mark.parametrize("tune", [True, False])
+def test_parity_greedy_codes_with_a_melody_are_those_of_transformers(rows: int, guidance: float, tune: bool) -> None:
+    """Prompts of unequal length, with and without guidance, with and without a melody."""
+    model, inputs, frames = random_musicgen(melody=True), texts(rows), 24
+    heard = torch.nn.functional.one_hot(torch.randint(0, 12, (rows, 9)), 12).float() if tune else None
+    expected = theirs(model, inputs | ({"input_features": heard} if tune else {}), frames, guidance)
+    states, mask = encoded(model, inputs), inputs["attention_mask"]
+    got = generate_codes(
+        MusicgenDecoder(model.decoder),
+        states,
+        mask,
+        frames,
+        seeds=range(rows),
+        sampling=Sampling(temperature=0, guidance=guidance),
+        prefix=prefix(model, states, mask, heard),
+    )
+
+    assert got.unique().numel() > 10
+    assert torch.equal(got, expected)
+
+
+def test_chroma_names_the_note_that_is_played() -> None:
+    """A rising scale is heard as its pitch classes; a sound shorter than a window is heard too."""
+    rate = 32000
+    notes = torch.arange(12)
+    time = torch.arange(rate) / rate
+    scale = torch.cat([torch.sin(2 * torch.pi * 440 * 2 ** ((note - 9) / 12) * time) for note in notes])
+    heard = chroma(scale[None])[0]
+    middle = ((notes + 0.5) * rate / 4096).round().long()
+
+    assert heard.sum(-1).eq(1).all()
+    assert heard.argmax(-1)[middle].tolist() == notes.tolist()  # class 0 is C
+    assert chroma(scale[None, 9 * rate : 9 * rate + 5000]).argmax(-1)[0, 2] == 9
+
+
+def test_a_melody_model_without_a_prefix_is_refused() -> None:
+    """And so is a prefix for a model that cannot read one."""
+    for melody in (True, False):
+        model, inputs = random_musicgen(melody=melody), texts(1)
+        states, mask = encoded(model, inputs), inputs["attention_mask"]
+        before = None if melody else (states, states)
+        with pytest.raises(RequestError, match="melody"):
+            generate_codes(MusicgenDecoder(model.decoder), states, mask, 5, seeds=[0], prefix=before)
+
+
+def test_weights_in_eight_bits_stay_close_and_keep_rows_apart() -> None:
+    """Logits correlate with those of float32; a row is the same alone and among others, bit for bit."""
+    model, inputs = random_musicgen(), texts(3)
+    exact, coarse = MusicgenDecoder(model.decoder), MusicgenDecoder(model.decoder, int8=True)
+    states, mask = encoded(model, inputs), inputs["attention_mask"]
+    tokens, at = torch.randint(0, 64, (3, 4, 1)), torch.tensor([0])
+
+    def logits(decoder: MusicgenDecoder, rows: slice) -> torch.Tensor:
+        memory = decoder.memory(states[rows], mask[rows], 4, guidance=False)
+        with torch.inference_mode():
+            return decoder.step(tokens[rows], at, decoder.positions(4), memory, 1, None)
+
+    full, small = logits(exact, slice(3)), logits(coarse, slice(3))
+    correlation = torch.corrcoef(torch.stack([full.flatten(), small.flatten()]))[0, 1]
+
+    assert correlation > 0.99
+    assert torch.equal(logits(coarse, slice(1, 2)), small[1:2])
 
 
 def test_draws_follow_the_softmax() -> None:
@@ -212,3 +305,31 @@ def test_decoding_in_chunks_is_decoding_at_once(frames: int, channels: int) -> N
         whole = torch.cat([codec.decode(codes[None, :, c::channels], [None]).audio_values for c in range(channels)], 1)
 
     torch.testing.assert_close(decode(codec, codes, channels), whole, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("pieces", [[1] * 60, [30, 100, 7, 400], [25, 25], [3, 900]])
+def test_decoding_codes_as_they_come_is_decoding_at_once(pieces: list[int], channels: int) -> None:
+    """However they are cut, the pieces of sound together are the sound of the whole; nothing waits for the end."""
+    codec = random_musicgen(channels=channels).audio_encoder
+    codes = torch.randint(0, 64, (2, 4 * channels, sum(pieces)))
+    stream, sound = CodecStream(codec, channels), []
+    for index, piece in enumerate(codes.split(pieces, dim=-1)):
+        sound.append(stream.push(piece, last=index == len(pieces) - 1))
+
+    torch.testing.assert_close(torch.cat(sound, -1), decode(codec, codes, channels), rtol=1e-4, atol=1e-5)
+    assert sound[-2].shape[-1] > 0 or sum(pieces[:-1]) <= 48
+
+
+@pytest.mark.parametrize("every", [1, 7, 100])
+def test_codes_are_told_as_they_are_written(every: int) -> None:
+    """All that is told, put together, is what is returned; the prompt is not told again."""
+    model, inputs = random_musicgen(), texts(2)
+    decoder, states, mask = MusicgenDecoder(model.decoder), encoded(model, inputs), inputs["attention_mask"]
+    told: list[torch.Tensor] = []
+    whole = generate_codes(decoder, states, mask, 30, seeds=[1, 2], written=told.append, written_every=every)
+    assert torch.equal(torch.cat(told, -1), whole)
+
+    told.clear()
+    again = generate_codes(decoder, states, mask, 30, seeds=[1, 2], prompt=whole[..., :9], written=told.append)
+    assert torch.equal(torch.cat(told, -1), again[..., 9:])

@@ -1,4 +1,4 @@
-"""EnCodec's decoder on long inputs: exact, in bounded memory."""
+"""EnCodec's decoder on long inputs and on codes that still come: exact, in bounded memory."""
 
 from __future__ import annotations
 
@@ -10,42 +10,96 @@ from torch import Tensor
 CHUNK_FRAMES = 750
 """Frames whose samples are made at once (15 s); the last layers hold 64 channels of them at the full rate."""
 
-_CONTEXT_FRAMES = 24
+CONTEXT_FRAMES = 24
 """Frames looked at on both sides of a chunk; more than the convolutions after the LSTM can see (tested)."""
 
 
-@torch.inference_mode()
-def decode(codec: Any, codes: Tensor, channels: int = 1) -> Tensor:
-    """Samples of `codes`.
+class CodecStream:
+    """Samples of codes as they come.
 
-    The quantiser, the first convolution and the LSTM run over the whole length, since an LSTM remembers everything;
-    what follows sees a few frames to either side, so it runs in chunks that overlap by more than that.
+    The LSTM remembers everything, so its state is carried on. The convolutions before and after it see a few frames to
+    either side, so samples are given out once the frames that follow are known. All pieces together are, sample by
+    sample, what decoding at once gives.
 
     Args:
         codec: transformers' `EncodecModel`.
-        codes: `(rows, codebooks, frames)`; the codebooks of two channels are interleaved.
-        channels: 1 or 2.
-
-    Returns:
-        `(rows, channels, samples)` float32.
+        channels: 1 or 2; the codebooks of two channels are interleaved.
     """
-    if channels == 2:
-        left, right = decode(codec, codes[:, ::2]), decode(codec, codes[:, 1::2])
-        return torch.cat([left, right], dim=1)
-    hidden = codec.quantizer.decode(codes.transpose(0, 1))
-    layers = list(codec.decoder.layers)
-    for layer in layers[:2]:
-        hidden = layer(hidden)
-    frames = hidden.shape[-1]
-    ratio = 1
-    for upsampling in codec.config.upsampling_ratios:
-        ratio *= upsampling
-    pieces = []
-    for start in range(0, frames, CHUNK_FRAMES):
-        end = min(start + CHUNK_FRAMES, frames)
-        low, high = max(0, start - _CONTEXT_FRAMES), min(frames, end + _CONTEXT_FRAMES)
-        piece = hidden[..., low:high]
-        for layer in layers[2:]:
-            piece = layer(piece)
-        pieces.append(piece[..., (start - low) * ratio : (end - low) * ratio].float())
-    return torch.cat(pieces, dim=-1)
+
+    def __init__(self, codec: Any, channels: int = 1) -> None:
+        self.codec, self.channels = codec, channels
+        self.samples_per_frame = 1
+        for upsampling in codec.config.upsampling_ratios:
+            self.samples_per_frame *= upsampling
+        self._vectors: Tensor | None = None
+        """Quantised frames from `_first` on."""
+        self._first = 0
+        self._remembered: Tensor | None = None
+        """What the LSTM made of the frames from `_from` on."""
+        self._from = 0
+        self._state: tuple[Tensor, Tensor] | None = None
+        self._given = 0
+
+    @torch.inference_mode()
+    def push(self, codes: Tensor, *, last: bool = False) -> Tensor:
+        """Take codes; give out the samples that they complete.
+
+        Args:
+            codes: `(rows, codebooks, frames)`.
+            last: Nothing follows.
+
+        Returns:
+            `(rows, channels, samples)` float32; of no samples while too little is known.
+        """
+        if self.channels == 2:
+            codes = torch.cat([codes[:, ::2], codes[:, 1::2]])
+        vectors = self.codec.quantizer.decode(codes.transpose(0, 1))
+        self._vectors = vectors if self._vectors is None else torch.cat([self._vectors, vectors], dim=-1)
+        self._remember(last)
+        samples = self._samples(last)
+        if self.channels == 2:
+            samples = torch.cat(samples.chunk(2), dim=1)
+        return samples
+
+    def _remember(self, last: bool) -> None:
+        """Convolution and LSTM over the frames whose neighbours are known."""
+        assert self._vectors is not None
+        convolution, memory = list(self.codec.decoder.layers)[:2]
+        done = self._from + (0 if self._remembered is None else self._remembered.shape[-1])
+        known = self._first + self._vectors.shape[-1]
+        end = known if last else known - CONTEXT_FRAMES
+        if end <= done:
+            return
+        x = convolution(self._vectors)[..., done - self._first : end - self._first].permute(2, 0, 1)
+        y, self._state = memory.lstm(x, self._state)
+        y = (x + y).permute(1, 2, 0)
+        self._remembered = y if self._remembered is None else torch.cat([self._remembered, y], dim=-1)
+        keep = max(self._first, end - CONTEXT_FRAMES)
+        self._vectors, self._first = self._vectors[..., keep - self._first :], keep
+
+    def _samples(self, last: bool) -> Tensor:
+        """What follows the LSTM, in chunks that overlap by more than it can see."""
+        assert self._vectors is not None
+        ratio = self.samples_per_frame
+        pieces = []
+        if self._remembered is not None:
+            known = self._from + self._remembered.shape[-1]
+            final = known if last else known - CONTEXT_FRAMES
+            for start in range(self._given, final, CHUNK_FRAMES):
+                end = min(start + CHUNK_FRAMES, final)
+                low, high = max(self._from, start - CONTEXT_FRAMES), min(known, end + CONTEXT_FRAMES)
+                piece = self._remembered[..., low - self._from : high - self._from]
+                for layer in list(self.codec.decoder.layers)[2:]:
+                    piece = layer(piece)
+                pieces.append(piece[..., (start - low) * ratio : (end - low) * ratio].float())
+                self._given = end
+            keep = max(self._from, self._given - CONTEXT_FRAMES)
+            self._remembered, self._from = self._remembered[..., keep - self._from :], keep
+        if not pieces:
+            return self._vectors.new_zeros(self._vectors.shape[0], 1, 0, dtype=torch.float32)
+        return torch.cat(pieces, dim=-1)
+
+
+def decode(codec: Any, codes: Tensor, channels: int = 1) -> Tensor:
+    """Samples `(rows, channels, samples)` float32 of all `codes` `(rows, codebooks, frames)` at once."""
+    return CodecStream(codec, channels).push(codes, last=True)

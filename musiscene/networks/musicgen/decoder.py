@@ -3,6 +3,8 @@
 What the generic implementation does again at every step is done once here: keys and values of the text, the fusion of
 the query, key and value projections, the masks, the positions. The rows without text, which classifier-free guidance
 needs, get nothing from cross-attention (their text is zero and the projections have no bias), so it is left out there.
+
+The melody models have no cross-attention: text and melody stand before the codes, as a prefix that is read once.
 """
 
 from __future__ import annotations
@@ -15,20 +17,29 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor
 
+from musiscene.networks.musicgen.linear import Int8Weight, Weight, linear
+
+
+@dataclass(slots=True)
+class _Cross:
+    """Weights with which a layer looks at the text."""
+
+    q: Weight
+    kv: Tensor
+    out: Weight
+    norm: tuple[Tensor, Tensor]
+
 
 @dataclass(slots=True)
 class _Layer:
     """Weights of one layer, each as `nn.Linear` keeps them: (out, in)."""
 
-    qkv: Tensor
-    self_out: Tensor
+    qkv: Weight
+    self_out: Weight
     self_norm: tuple[Tensor, Tensor]
-    cross_q: Tensor
-    cross_kv: Tensor
-    cross_out: Tensor
-    cross_norm: tuple[Tensor, Tensor]
-    fc1: Tensor
-    fc2: Tensor
+    cross: _Cross | None
+    fc1: Weight
+    fc2: Weight
     final_norm: tuple[Tensor, Tensor]
 
 
@@ -41,7 +52,7 @@ class Memory:
             the same rows without it when there is guidance.
         text_keys, text_values: `(layers, texts, heads, words, head_dim)`, computed once.
         text_mask: `(texts, 1, 1, words)`, 0 for words and -inf for padding.
-        texts: Rows that have a text.
+        texts: Rows that look at a text; 0 in the melody models, whose text stands in the prefix.
     """
 
     keys: Tensor
@@ -63,9 +74,10 @@ class MusicgenDecoder:
     Args:
         model: transformers' module; its weights are shared where they need not be rearranged.
         dtype: What to compute in; the model's own by default.
+        int8: Keep the large weights in eight bits; on a processor only.
     """
 
-    def __init__(self, model: Any, dtype: torch.dtype | None = None) -> None:
+    def __init__(self, model: Any, dtype: torch.dtype | None = None, *, int8: bool = False) -> None:
         config = model.config
         self.config = config
         self.codebooks: int = config.num_codebooks
@@ -84,6 +96,9 @@ class MusicgenDecoder:
         def cast(weight: Tensor) -> Tensor:
             return weight.detach().to(self.dtype)
 
+        def large(weight: Tensor) -> Weight:
+            return Int8Weight(weight) if int8 else cast(weight)
+
         def norm(module: Any) -> tuple[Tensor, Tensor]:
             return cast(module.weight), cast(module.bias)
 
@@ -92,30 +107,52 @@ class MusicgenDecoder:
         rows = [table.weight.shape[0] for table in decoder.embed_tokens]
         offsets = torch.tensor([sum(rows[:k]) for k in range(self.codebooks)], device=self.device)
         self._offsets = offsets[None, :, None]
-        self._heads_out = torch.cat([cast(head.weight) for head in model.lm_heads])
+        self._heads_out = large(torch.cat([head.weight for head in model.lm_heads]))
         self._scale: float = float(getattr(decoder, "embed_scale", 1.0))
         self._final_norm = norm(decoder.layer_norm)
+
+        def joined(attention: Any, names: str) -> Tensor:
+            return torch.cat([attention.get_submodule(f"{name}_proj").weight for name in names])
+
+        def cross(layer: Any) -> _Cross | None:
+            if not hasattr(layer, "encoder_attn"):
+                return None
+            attention = layer.encoder_attn
+            return _Cross(
+                q=large(attention.q_proj.weight),
+                kv=cast(joined(attention, "kv")),
+                out=large(attention.out_proj.weight),
+                norm=norm(layer.encoder_attn_layer_norm),
+            )
+
         self._layers = [
             _Layer(
-                qkv=torch.cat([cast(layer.self_attn.get_submodule(f"{n}_proj").weight) for n in "qkv"]),
-                self_out=cast(layer.self_attn.out_proj.weight),
+                qkv=large(joined(layer.self_attn, "qkv")),
+                self_out=large(layer.self_attn.out_proj.weight),
                 self_norm=norm(layer.self_attn_layer_norm),
-                cross_q=cast(layer.encoder_attn.q_proj.weight),
-                cross_kv=torch.cat([cast(layer.encoder_attn.get_submodule(f"{n}_proj").weight) for n in "kv"]),
-                cross_out=cast(layer.encoder_attn.out_proj.weight),
-                cross_norm=norm(layer.encoder_attn_layer_norm),
-                fc1=cast(layer.fc1.weight),
-                fc2=cast(layer.fc2.weight),
+                cross=cross(layer),
+                fc1=large(layer.fc1.weight),
+                fc2=large(layer.fc2.weight),
                 final_norm=norm(layer.final_layer_norm),
             )
             for layer in decoder.layers
         ]
 
+    @property
+    def looks_at_text(self) -> bool:
+        """Whether the layers look at the text; in the melody models it stands in the prefix instead."""
+        return self._layers[0].cross is not None
+
+    def bytes_per_row(self, length: int) -> int:
+        """What one row of the memory takes for `length` positions."""
+        return 2 * len(self._layers) * self.width * length * self.dtype.itemsize
+
     def memory(self, text: Tensor, mask: Tensor, length: int, *, guidance: bool) -> Memory:
         """Memory for a batch.
 
         Args:
-            text: `(texts, words, width)` states of the text encoder, projected to the decoder's width.
+            text: `(texts, words, width)` states of the text encoder, projected to the decoder's width. Without
+                cross-attention only the number of texts counts.
             mask: `(texts, words)`, 1 for words and 0 for padding.
             length: Positions that will be written at most.
             guidance: Whether each row is followed, after all of them, by one without text.
@@ -124,8 +161,12 @@ class MusicgenDecoder:
         rows = 2 * texts if guidance else texts
         shape = (len(self._layers), rows, self.heads, length, self.width // self.heads)
         text = (text * mask[..., None]).to(self.dtype)
-        projected = [F.linear(text, layer.cross_kv).view(texts, words, 2, self.heads, -1) for layer in self._layers]
-        text_keys, text_values = torch.stack(projected).permute(3, 0, 1, 4, 2, 5).contiguous().unbind(0)
+        crosses = [layer.cross for layer in self._layers if layer.cross]
+        if crosses:
+            projected = [F.linear(text, cross.kv).view(texts, words, 2, self.heads, -1) for cross in crosses]
+            text_keys, text_values = torch.stack(projected).permute(3, 0, 1, 4, 2, 5).contiguous().unbind(0)
+        else:
+            text_keys = text_values = text
         text_mask = torch.zeros(texts, 1, 1, words, dtype=self.dtype, device=self.device)
         # A text of padding alone would make every weight -inf; its values are zero anyway.
         empty = (mask.sum(-1, keepdim=True) == 0)[:, None, None]
@@ -136,7 +177,7 @@ class MusicgenDecoder:
             text_keys=text_keys,
             text_values=text_values,
             text_mask=text_mask,
-            texts=texts,
+            texts=texts if crosses else 0,
         )
 
     def positions(self, length: int) -> Tensor:
@@ -144,17 +185,30 @@ class MusicgenDecoder:
         table: Tensor = self._positions.get_embedding(length, self.width)
         return table.to(self.device, self.dtype)
 
+    def embedded(self, tokens: Tensor) -> Tensor:
+        """Sum of the codebooks' vectors `(rows, new, width)` of `tokens` `(rows, codebooks, new)`."""
+        return F.embedding(tokens + self._offsets, self._embedding).sum(1) * self._scale
+
     def step(
         self, tokens: Tensor, position: Tensor, vectors: Tensor, memory: Memory, reach: int, mask: Tensor | None
     ) -> Tensor:
-        """Write `tokens` into the memory; return the logits after the last of them.
+        """Write `tokens` `(rows, codebooks, new)` into the memory; return the logits after the last of them.
+
+        The rest is as in `read`.
+        """
+        return self.read(self.embedded(tokens), position, vectors, memory, reach, mask)
+
+    def read(
+        self, x: Tensor, position: Tensor, vectors: Tensor, memory: Memory, reach: int, mask: Tensor | None
+    ) -> Tensor:
+        """Write `x` into the memory; return the logits after the last of it.
 
         Shapes do not depend on values, and nothing is read back by the host, so that a step with a fixed `reach` can be
         captured as a graph.
 
         Args:
-            tokens: `(rows, codebooks, new)`.
-            position: `(new,)` int64, where they stand.
+            x: `(rows, new, width)`, without positions.
+            position: `(new,)` int64, where it stands.
             vectors: `(length, width)` from `positions`.
             memory: Changed in place.
             reach: How much of the memory is looked at; at least the last position plus one.
@@ -163,27 +217,29 @@ class MusicgenDecoder:
         Returns:
             `(rows, codebooks, codes)`.
         """
-        x = F.embedding(tokens + self._offsets, self._embedding).sum(1) * self._scale + vectors[position]
+        x = x + vectors[position]
         rows, new, width = x.shape
         texts = memory.texts
         for index, layer in enumerate(self._layers):
             normed = F.layer_norm(x, (width,), *layer.self_norm)
-            q, k, v = F.linear(normed, layer.qkv).view(rows, new, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+            q, k, v = linear(normed, layer.qkv).view(rows, new, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
             memory.keys[index].index_copy_(2, position, k)
             memory.values[index].index_copy_(2, position, v)
             seen = F.scaled_dot_product_attention(
                 q, memory.keys[index, :, :, :reach], memory.values[index, :, :, :reach], attn_mask=mask
             )
-            x = x + F.linear(seen.transpose(1, 2).reshape(rows, new, width), layer.self_out)
-            told = x[:texts]
-            normed = F.layer_norm(told, (width,), *layer.cross_norm)
-            q = F.linear(normed, layer.cross_q).view(texts, new, self.heads, -1).transpose(1, 2)
-            read = F.scaled_dot_product_attention(
-                q, memory.text_keys[index], memory.text_values[index], attn_mask=memory.text_mask
-            )
-            told = told + F.linear(read.transpose(1, 2).reshape(texts, new, width), layer.cross_out)
-            x = torch.cat([told, x[texts:]]) if rows > texts else told
+            x = x + linear(seen.transpose(1, 2).reshape(rows, new, width), layer.self_out)
+            cross = layer.cross
+            if cross is not None:
+                told = x[:texts]
+                normed = F.layer_norm(told, (width,), *cross.norm)
+                q = linear(normed, cross.q).view(texts, new, self.heads, -1).transpose(1, 2)
+                words = F.scaled_dot_product_attention(
+                    q, memory.text_keys[index], memory.text_values[index], attn_mask=memory.text_mask
+                )
+                told = told + linear(words.transpose(1, 2).reshape(texts, new, width), cross.out)
+                x = torch.cat([told, x[texts:]]) if rows > texts else told
             normed = F.layer_norm(x, (width,), *layer.final_norm)
-            x = x + F.linear(self.activation(F.linear(normed, layer.fc1)), layer.fc2)
+            x = x + linear(self.activation(linear(normed, layer.fc1)), layer.fc2)
         last = F.layer_norm(x[:, -1], (width,), *self._final_norm)
-        return F.linear(last, self._heads_out).view(rows, self.codebooks, -1)
+        return linear(last, self._heads_out).view(rows, self.codebooks, -1)

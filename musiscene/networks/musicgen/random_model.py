@@ -16,8 +16,10 @@ SIZES: dict[str, dict[str, Any]] = {
 """Decoder sizes of the published models (Copet et al. 2023, section 3.1), and one for tests."""
 
 
-def random_musicgen(size: str = "tiny", *, channels: int = 1, text_width: int = 0, seed: int = 0) -> Any:
-    """A `MusicgenForConditionalGeneration` that speaks nonsense.
+def random_musicgen(
+    size: str = "tiny", *, channels: int = 1, text_width: int = 0, seed: int = 0, melody: bool = False
+) -> Any:
+    """A `MusicgenForConditionalGeneration` (or `MusicgenMelodyForConditionalGeneration`) that speaks nonsense.
 
     Its weights are larger than a fresh initialisation's, under which every code is about as probable as any other.
 
@@ -26,13 +28,14 @@ def random_musicgen(size: str = "tiny", *, channels: int = 1, text_width: int = 
         channels: 1, or 2 for the stereo variants.
         text_width: Width of the text encoder; that of the published models (768) when 0, 24 for the tiny one.
         seed: The same seed, the same nonsense.
+        melody: In the structure of the melody models.
     """
-    from transformers import (
-        EncodecConfig,
-        MusicgenConfig,
-        MusicgenDecoderConfig,
-        MusicgenForConditionalGeneration,
-        T5Config,
+    import transformers
+    from transformers import EncodecConfig, T5Config
+
+    kind = "MusicgenMelody" if melody else "Musicgen"
+    config, decoder_config, network = (
+        getattr(transformers, f"{kind}{name}") for name in ("Config", "DecoderConfig", "ForConditionalGeneration")
     )
 
     tiny = size == "tiny"
@@ -57,11 +60,11 @@ def random_musicgen(size: str = "tiny", *, channels: int = 1, text_width: int = 
         "num_lstm_layers": 2,
     }
     torch.manual_seed(seed)
-    model: Any = MusicgenForConditionalGeneration(
-        MusicgenConfig(
+    model: Any = network(
+        config(
             text_encoder=T5Config(**text).to_dict(),
             audio_encoder=EncodecConfig(**sound).to_dict(),
-            decoder=MusicgenDecoderConfig(
+            decoder=decoder_config(
                 vocab_size=codes,
                 num_codebooks=4 * channels,
                 audio_channels=channels,
@@ -69,6 +72,7 @@ def random_musicgen(size: str = "tiny", *, channels: int = 1, text_width: int = 
                 bos_token_id=codes,
                 **SIZES[size],
             ).to_dict(),
+            **({"chroma_length": 24 if tiny else 235} if melody else {}),
         )
     )
     model.eval()
