@@ -48,9 +48,13 @@ def render(piece: Piece, sampler: Sampler, job: Job) -> Stereo:
         if not part.notes:
             continue
         sound = _instrument(part, piece, sampler, samples, job)
+        gains = _sides(part, sampler)
         for block in _blocks(samples, job):
-            mixed[:, block] += sound[:, block]
-            send[block] += (sound[0, block] + sound[1, block]) * _FLOAT(0.5 * part.reverb)
+            for side in (0, 1):
+                mixed[side, block] += sound[side % len(sound), block] * gains[side]
+                if side < len(sound):
+                    share = gains[side] if len(sound) == 2 else gains[0] + gains[1]
+                    send[block] += sound[side, block] * _FLOAT(0.5 * part.reverb * share)
     job.progress(0.82, "Mixing")
     _reverberate(send, mixed, piece.room, job)
     _high_pass(mixed, job)
@@ -82,20 +86,22 @@ def _instrument(part: Part, piece: Piece, sampler: Sampler, samples: int, job: J
         start = max(0.0, at(note.beat))
         notes.append(PlayedNote(start, max(0.02, at(note.beat + note.length) - start), note.pitch, note.velocity))
     sound = sampler.render(notes, part.program, samples, drums=part.drums, check=job.check)
+    swell = _swell(part, piece, samples) if part.swell else None
+    if swell is not None:
+        for block in _blocks(samples, job):
+            hops = swell[block.start // _HOP : -(-block.stop // _HOP)]
+            sound[:, block] *= np.repeat(hops, _HOP)[: block.stop - block.start]
+    return sound
+
+
+def _sides(part: Part, sampler: Sampler) -> tuple[np.float32, np.float32]:
+    """Gains of the left and the right side: instruments equally loud, then as the arrangement wants them."""
     pitches = _DRUM_PITCHES if part.drums else (_BASS_PITCHES if part.role == "bass" else _REFERENCE_PITCHES)
     level = sampler.level(part.program, pitches, drums=part.drums)
     balance = min(8.0, max(0.1, _TARGET_RMS / level)) if level > 0 else 1.0
     gain = balance * 10.0 ** (part.gain_db / 20.0)
-    left = gain * np.cos((part.pan + 1.0) * np.pi / 4.0) * 2**0.5
-    right = gain * np.sin((part.pan + 1.0) * np.pi / 4.0) * 2**0.5
-    sides = np.array([[left], [right]], dtype=_FLOAT)
-    swell = _swell(part, piece, samples) if part.swell else None
-    for block in _blocks(samples, job):
-        sound[:, block] *= sides
-        if swell is not None:
-            hops = swell[block.start // _HOP : -(-block.stop // _HOP)]
-            sound[:, block] *= np.repeat(hops, _HOP)[: block.stop - block.start]
-    return sound
+    angle = (part.pan + 1.0) * np.pi / 4.0
+    return _FLOAT(gain * np.cos(angle) * 2**0.5), _FLOAT(gain * np.sin(angle) * 2**0.5)
 
 
 @lru_cache(maxsize=8)

@@ -21,7 +21,14 @@ DRUM_BANK = 128
 _RANGES = {43: "keys", 44: "velocities"}
 # Generators that a preset zone may not change (section 8.5: they exist in the instrument only).
 _INSTRUMENT_ONLY = frozenset({0, 1, 2, 3, 4, 12, 45, 46, 47, 50, 54, 57, 58})
-_DEFAULTS = {8: 13500, 33: -12000, 34: -12000, 35: -12000, 36: -12000, 38: -12000, 56: 100, 58: -1, 46: -1, 47: -1}
+_DEFAULTS = {
+    8: 13500,
+    **dict.fromkeys((25, 26, 27, 28, 33, 34, 35, 36, 38), -12000),
+    56: 100,
+    58: -1,
+    46: -1,
+    47: -1,
+}
 _ATTENUATION_SCALE = 0.4
 """E-mu's hardware applies 0.4 of the attenuation written in the file; SoundFonts are voiced for that."""
 
@@ -41,7 +48,10 @@ class Zone:
         cents_per_key: 100 for instruments that play in tune with the keyboard.
         pan: -1 (left) to 1 (right).
         gain: Linear.
-        cutoff_hz: Of the low-pass filter, at full velocity.
+        cutoff_hz: Of the low-pass filter at full velocity, before its envelope opens it.
+        opens_cents: How far the modulation envelope opens the filter at its peak.
+        open_delay_s, open_attack_s, open_hold_s, open_decay_s: Of that envelope; the decay is for its whole height.
+        open_sustain: Share of its height that stays while the key is held.
         delay_s, attack_s, hold_s, decay_s, release_s: Of the volume envelope; decay and release are for 100 dB.
         sustain_db: Attenuation that the decay goes to.
         exclusive: A new note of the same non-zero class silences this one (hi-hats).
@@ -58,6 +68,12 @@ class Zone:
     pan: float
     gain: float
     cutoff_hz: float
+    opens_cents: float
+    open_delay_s: float
+    open_attack_s: float
+    open_hold_s: float
+    open_decay_s: float
+    open_sustain: float
     delay_s: float
     attack_s: float
     hold_s: float
@@ -178,6 +194,12 @@ class SoundFont:
             pan=max(-1.0, min(1.0, value(17) / 500.0)),
             gain=10.0 ** (-_ATTENUATION_SCALE * max(0, value(48)) / 200.0),
             cutoff_hz=8.176 * 2.0 ** (min(13500, max(1500, value(8))) / 1200.0),
+            opens_cents=float(value(11)),
+            open_delay_s=_seconds(value(25)),
+            open_attack_s=_seconds(value(26)),
+            open_hold_s=_seconds(value(27)),
+            open_decay_s=_seconds(value(28)),
+            open_sustain=1.0 - min(1000, max(0, value(29))) / 1000.0,
             delay_s=_seconds(value(33)),
             attack_s=_seconds(value(34)),
             hold_s=_seconds(value(35)),
