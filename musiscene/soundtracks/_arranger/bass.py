@@ -89,7 +89,7 @@ class Bassist:
         if symbol == "r":
             return self._root(chord.bass)
         if symbol == "p":
-            return theory.nearest(self._centre, (self._harmony.tonic,), self._low, self._high)
+            return theory.nearest(self._centre, (self._harmony.key_at(beat)[0],), self._low, self._high)
         if symbol == "n":
             return self._root(following.bass)
         if symbol == "o":
@@ -103,20 +103,20 @@ class Bassist:
             )
             return theory.nearest(self._previous + 2, wanted or (chord.root,), self._low, self._high)
         if symbol == "a":
-            return self._approach(self._root(following.bass))
-        return self._walk(chord, self._root(following.bass))
+            return self._approach(self._root(following.bass), beat)
+        return self._walk(chord, self._root(following.bass), beat)
 
-    def _approach(self, target: int) -> int:
+    def _approach(self, target: int, beat: float) -> int:
         if self._layer.pattern in _CHROMATIC and self._rng.random() < 0.6:
             step = -1 if self._previous <= target else 1
             return min(self._high, max(self._low, target + step))
-        scale = self._harmony.scale
+        scale = self._harmony.scale_at(beat)
         step = -1 if self._previous < target else 1
         if target - 3 < self._low:
             step = 1
         return theory.steps_from(target, step, scale)
 
-    def _walk(self, chord: theory.Chord, target: int) -> int:
+    def _walk(self, chord: theory.Chord, target: int, beat: float) -> int:
         """The next note of a walk: a chord tone or scale step on the way to `target`."""
         direction = 1 if target > self._previous or self._previous - 5 < self._low else -1
         if self._previous + 5 > self._high:
@@ -126,5 +126,5 @@ class Bassist:
             while pitch % 12 not in chord.tones and self._low < pitch < self._high:
                 pitch += direction
         else:
-            pitch = theory.steps_from(self._previous, direction, self._harmony.local_scale(chord))
+            pitch = theory.steps_from(self._previous, direction, self._harmony.local_scale(chord, beat))
         return min(self._high, max(self._low, pitch))

@@ -19,6 +19,7 @@ from musiscene.soundtracks._arranger.grooves import GROOVES
 from musiscene.soundtracks._arranger.harmony import Harmony
 from musiscene.soundtracks._arranger.humanise import perform, phrased, without_collisions, without_overlaps
 from musiscene.soundtracks._arranger.melody import Composer, counter_line
+from musiscene.soundtracks._arranger.modulation import with_keys
 from musiscene.soundtracks._arranger.piece import METERS, Note, Part, Piece
 from musiscene.soundtracks._arranger.styles import STYLES, Style
 from musiscene.soundtracks._arranger.timing import Frame, plan, share_on_beats
@@ -42,8 +43,9 @@ def compose(
     style = STYLES[brief.style]
     meter = METERS[brief.meter or style.meter]
     brief = _varied_tempo(brief, chance.stream("tempo"))
-    frame = plan(brief, meter, duration_s, cuts_s)
-    form = phrases(frame.bars, chance.stream("form"))
+    frame = plan(brief, meter, duration_s, cuts_s, motion, style.slows)
+    form = phrases(frame.bars, chance.stream("form"), _bars_on_cuts(frame))
+    form = with_keys(form, brief, style, chance.stream("keys"))
     energies = bar_energies(brief, frame, form, motion)
     tonic = _tonic(brief, style, chance.stream("key"))
     harmony = Harmony(style, brief.mode, tonic, frame, form, chance.stream("harmony"))
@@ -69,7 +71,15 @@ def compose(
         last_chord_s=max(0.0, frame.clock.at(frame.final_beat)),
         facts=facts,
         markers=markers,
+        keys=tuple(harmony.keys),
     )
+
+
+def _bars_on_cuts(frame: Frame) -> dict[int, float]:
+    """Bars that begin on a cut, and how much it matters."""
+    beats = frame.meter.beats
+    pairs = zip(frame.cut_beats, frame.cut_weights, strict=True)
+    return {int(beat // beats): weight for beat, weight in pairs if beat % beats == 0}
 
 
 class _Session:
@@ -309,13 +319,18 @@ class _Session:
         ]
 
     def _accents(self) -> list[float]:
-        """The cuts that get a hit: those on strong beats, no more than one in two bars."""
+        """The cuts that get a hit: the important ones, and those on strong beats, not closer than two bars."""
         beats = self.frame.meter.beats
+        ranked = sorted(
+            (-weight - (0.3 if beat % beats == 0 else 0.0), beat)
+            for beat, weight in zip(self.frame.cut_beats, self.frame.cut_weights, strict=True)
+            if 0 < beat < self.frame.final_beat and (beat % beats == 0 or weight >= 0.6)
+        )
         found: list[float] = []
-        for beat in self.frame.cut_beats:
-            if 0 < beat < self.frame.final_beat and beat % beats == 0 and (not found or beat - found[-1] >= 2 * beats):
+        for _, beat in ranked:
+            if all(abs(beat - other) >= 2 * beats for other in found):
                 found.append(beat)
-        return found
+        return sorted(found)
 
     def _cropped(self, notes: list[Note]) -> list[Note]:
         """Nothing before the sound begins or after it ends; cuts lean on whatever falls there."""
@@ -430,15 +445,15 @@ def _facts(
     cuts_s: tuple[float, ...],
 ) -> dict[str, object]:
     tonic = brief.key or theory.key_name(harmony.tonic, brief.mode)
-    tempi = [tempo for _, tempo in frame.clock.tempi()]
     inside = tuple(cut for cut in cuts_s if 0 <= cut < frame.duration_s)
     return {
         "style": style.name,
         "key": f"{tonic} {brief.mode}",
-        "tempo_bpm": round(sorted(tempi)[len(tempi) // 2], 2),
+        "tempo_bpm": round(frame.clock.usual_bpm(), 2),
         "meter": frame.meter.name,
         "bars": frame.bars + 1,
         "form": "".join(phrase.section for phrase in form),
+        "keys": [f"{theory.key_name(tonic, mode)} {mode}" for _, tonic, mode in harmony.keys],
         "chords": " | ".join(span.chord.symbol for span in harmony.spans[:64]),
         "instruments": [part.name for part in parts],
         "curve": describe_curve(brief.energy_curve) if brief.energy_curve else "",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -24,6 +26,8 @@ class Phrase:
         visit: How often this section came before.
         new_section: It begins a section.
         last: The final chord follows it.
+        shift: Semitones from the home key to this phrase's.
+        mode: This phrase's mode; empty for the home key's.
     """
 
     start: int
@@ -33,6 +37,8 @@ class Phrase:
     visit: int
     new_section: bool
     last: bool
+    shift: int = 0
+    mode: str = ""
 
     @property
     def end(self) -> int:
@@ -40,10 +46,25 @@ class Phrase:
         return self.start + self.bars
 
 
-def phrases(bars: int, rng: random.Random) -> list[Phrase]:
-    """Divide `bars` into an intro, and sections of an opening and a closing phrase each."""
+def phrases(bars: int, rng: random.Random, cuts: Mapping[int, float] | None = None) -> list[Phrase]:
+    """Divide `bars` into an intro, and sections of an opening and a closing phrase each.
+
+    Args:
+        bars: How many, without the final chord's.
+        rng: For the choice among orders of sections.
+        cuts: Bars that begin on one of the picture's cuts, and how much it matters; phrases and sections begin there
+            rather than elsewhere.
+    """
     if bars <= 0:
         return []
+    met = {bar: weight for bar, weight in (cuts or {}).items() if 0 < bar < bars}
+    if met and bars >= 4:
+        starts = _starts(bars, met)
+        intro = starts[1] if len(starts) > 3 and starts[1] <= 3 else 0
+        starts = [start for start in starts if start >= intro]
+        options = [_letters(len(starts), rng) for _ in range(6)]
+        letters = max(options, key=lambda option: _fresh_on_cuts(option, starts, met))
+        return _laid_out(intro, [b - a for a, b in pairwise([*starts, bars])], letters)
     intro = 2 if bars % 4 >= 2 and bars >= 6 else 0
     if not intro and bars >= 28 and bars % 4 < 2:
         intro = 4
@@ -54,7 +75,10 @@ def phrases(bars: int, rng: random.Random) -> list[Phrase]:
             lengths[-1] += 1
         else:
             lengths.append(body % 4)
-    letters = _letters(len(lengths), rng)
+    return _laid_out(intro, lengths, _letters(len(lengths), rng))
+
+
+def _laid_out(intro: int, lengths: list[int], letters: list[tuple[str, bool]]) -> list[Phrase]:
     found: list[Phrase] = []
     start = 0
     if intro:
@@ -70,6 +94,38 @@ def phrases(bars: int, rng: random.Random) -> list[Phrase]:
         previous = letter
         start += length
     return found
+
+
+_LENGTH_COST = {2: 0.7, 3: 0.45, 4: 0.0, 5: 0.4, 6: 0.5, 7: 0.8, 8: 0.9}
+"""How unusual a phrase of so many bars is."""
+
+
+def _starts(bars: int, met: Mapping[int, float]) -> list[int]:
+    """Where phrases begin, from bar 0 on: usual lengths, bent so that as many as can begin on cuts (dynamic programming
+    over the bars).
+    """
+    best: list[tuple[float, int]] = [(0.0, 0)]
+    for bar in range(1, bars + 1):
+        options = [
+            (best[bar - length][0] - cost + 1.1 * met.get(bar, 0.0), bar - length)
+            for length, cost in _LENGTH_COST.items()
+            if length <= bar and best[bar - length][0] > -1e8
+        ]
+        best.append(max(options, default=(-1e9, 0)))
+    found, at = [], bars
+    while at > 0:
+        at = best[at][1]
+        found.append(at)
+    return found[::-1]
+
+
+def _fresh_on_cuts(letters: list[tuple[str, bool]], starts: list[int], met: Mapping[int, float]) -> float:
+    """How much the cuts matter on which a new section begins."""
+    return sum(
+        met.get(start, 0.0)
+        for start, (before, (letter, _)) in zip(starts[1:], pairwise(letters), strict=True)
+        if letter != before[0]
+    )
 
 
 def _letters(count: int, rng: random.Random) -> list[tuple[str, bool]]:
@@ -93,7 +149,9 @@ def _letters(count: int, rng: random.Random) -> list[tuple[str, bool]]:
         order += rng.choice((["C", "A"], ["B", "A"], ["C", "B", "A"], ["B", "C", "A"]))
     order = order[:pairs]
     if pairs > 2:
-        order[-1] = "A" if order[-2] != "A" else "B"
+        if order[-2] == "A":  # what came first comes last, after something else
+            order[-2] = "C" if order[-3] == "B" else "B"
+        order[-1] = "A"
     found = [(letter, closing) for letter in order for closing in (False, True)]
     if count % 2:
         found.insert(2, ("A", True))

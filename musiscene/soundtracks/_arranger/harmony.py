@@ -56,28 +56,41 @@ class Harmony:
     ) -> None:
         self.tonic, self.mode = tonic, mode
         self.scale = theory.scale(tonic, mode)
-        self._minor = mode in theory.MINOR_MODES
         self._style = style
         beats = frame.meter.beats
+        self.keys: list[tuple[float, int, str]] = [(0.0, tonic, mode)]
+        for phrase in plan:
+            key = ((tonic + phrase.shift) % 12, phrase.mode or mode)
+            if key != self.keys[-1][1:]:
+                self.keys.append((float(phrase.start * beats), *key))
         bars = self._bars(plan, rng)
         self.spans: list[Span] = []
-        for index, symbols in enumerate(bars):
-            cuts = _divide(len(symbols), beats)
-            for symbol, (start, length) in zip(symbols, cuts, strict=True):
-                self.spans.append(Span(index * beats + start, length, theory.chord(symbol, tonic)))
+        for index, chords in enumerate(bars):
+            for chord, (start, length) in zip(chords, _divide(len(chords), beats), strict=True):
+                self.spans.append(Span(index * beats + start, length, chord))
         ring = max(0.5, frame.end_beat - frame.final_beat)
-        self.spans.append(Span(frame.final_beat, ring, theory.chord(self.final_symbol, tonic)))
+        _, last_tonic, last_mode = self.keys[-1]
+        self.spans.append(Span(frame.final_beat, ring, theory.chord(self._final_symbol(last_mode), last_tonic)))
 
-    @property
-    def final_symbol(self) -> str:
+    def _final_symbol(self, mode: str) -> str:
         """The chord that ends the piece."""
-        if self.mode == "locrian":
+        minor = mode in theory.MINOR_MODES
+        if mode == "locrian":
             return "idim"
-        if self.mode in ("phrygian dominant", "lydian", "mixolydian"):
+        if mode in ("phrygian dominant", "lydian", "mixolydian"):
             return "I"
-        if self._style.vocabulary in _FINAL and self.mode in ("major", "minor"):
-            return _FINAL[self._style.vocabulary][self._minor]
-        return "i" if self._minor else "I"
+        if self._style.vocabulary in _FINAL and mode in ("major", "minor"):
+            return _FINAL[self._style.vocabulary][minor]
+        return "i" if minor else "I"
+
+    def key_at(self, beat: float) -> tuple[int, str]:
+        """Tonic and mode that hold at `beat`."""
+        _, tonic, mode = next((key for key in reversed(self.keys) if key[0] <= beat + 1e-6), self.keys[0])
+        return tonic, mode
+
+    def scale_at(self, beat: float) -> tuple[int, ...]:
+        """Pitch classes of the key that holds at `beat`, tonic first."""
+        return theory.scale(*self.key_at(beat)) if len(self.keys) > 1 else self.scale
 
     def at(self, beat: float) -> Chord:
         """The chord that sounds at `beat`."""
@@ -94,55 +107,67 @@ class Harmony:
                 high = middle - 1
         return low
 
-    def local_scale(self, chord: Chord) -> tuple[int, ...]:
-        """The key's scale, bent where the chord has tones outside it."""
-        foreign = [tone for tone in chord.tones if tone not in self.scale]
+    def local_scale(self, chord: Chord, beat: float) -> tuple[int, ...]:
+        """The scale of the key at `beat`, bent where the chord has tones outside it."""
+        scale = self.scale_at(beat)
+        foreign = [tone for tone in chord.tones if tone not in scale]
         if not foreign:
-            return self.scale
-        kept = [tone for tone in self.scale if all((tone - out) % 12 not in (1, 11) for out in foreign)]
+            return scale
+        kept = [tone for tone in scale if all((tone - out) % 12 not in (1, 11) for out in foreign)]
         return tuple(sorted({*kept, *foreign, *(tone for tone in chord.core)}))
 
-    def _bars(self, plan: list[Phrase], rng: random.Random) -> list[tuple[str, ...]]:
+    def _bars(self, plan: list[Phrase], rng: random.Random) -> list[list[Chord]]:
         bank = list(progressions.choices(self._style.vocabulary, self.mode))
         rng.shuffle(bank)
         chosen: dict[str, progressions.EightBars] = {}
         for letter in ("A", "B", "C"):
             chosen[letter] = bank[len(chosen) % len(bank)]
         chosen["I"] = chosen["A"]
-        bars: list[tuple[str, ...]] = []
+        for phrase in plan:
+            if phrase.mode and phrase.mode != self.mode:
+                others = progressions.choices(self._style.vocabulary, phrase.mode)
+                chosen[phrase.section] = others[rng.randrange(len(others))]
+        bars: list[list[Chord]] = []
+        shift = 0
         for phrase in plan:
             eight = chosen[phrase.section]
             four = eight[4:] if phrase.closing else eight[:4]
             if phrase.section == "I":
                 four = eight[:2] * 2
-            bars += self._fit(four, phrase)
+            tonic = (self.tonic + phrase.shift) % 12
+            if phrase.shift != shift and bars:
+                # The new key is announced by its dominant.
+                bars[-1] = [bars[-1][0], theory.chord("V7", tonic)]
+            shift = phrase.shift
+            bars += [[theory.chord(symbol, tonic) for symbol in bar] for bar in self._fit(four, phrase)]
         return bars
 
     def _fit(self, four: tuple[tuple[str, ...], ...], phrase: Phrase) -> list[tuple[str, ...]]:
         if phrase.last:
             body = list(four[:2])
-            close = self._close()
+            close = self._close(phrase.mode or self.mode)
             if phrase.bars == 1:
                 return [close[-1]]
             return [*(body + body)[: max(0, phrase.bars - len(close))], *close[-phrase.bars :]]
         if phrase.bars <= 4:
-            return list(four[: phrase.bars])
-        return [*four, *[four[-1]] * (phrase.bars - 4)]
+            return list(four[-phrase.bars :] if phrase.closing else four[: phrase.bars])
+        extra = phrase.bars - 4
+        return [*(four[:extra] if extra > 1 else ()), *four, *([four[-1]] if extra == 1 else ())]
 
-    def _close(self) -> list[tuple[str, ...]]:
+    def _close(self, mode: str) -> list[tuple[str, ...]]:
         """The two bars that lead into the final chord."""
-        if self.mode in _MODAL_CLOSE:
-            before = "iv" if self._minor else "IV"
-            return [("i" if self._minor and before == "IV" else before,), (_MODAL_CLOSE[self.mode],)]
-        subdominant = "iv" if self._minor else "IV"
+        minor = mode in theory.MINOR_MODES
+        subdominant = "iv" if minor else "IV"
+        if mode in _MODAL_CLOSE:
+            return [(subdominant,), (_MODAL_CLOSE[mode],)]
         if self._style.cadence == "plagal" and self._style.vocabulary != "blues":
             return [
-                ("bVI" if self._minor else "vi",),
-                (("bVII", "iv")[self._style.name == "ambient"] if self._minor else "IV",),
+                ("bVI" if minor else "vi",),
+                (("bVII", "iv")[self._style.name == "ambient"] if minor else "IV",),
             ]
         if self._style.cadence == "loop" and self._style.vocabulary == "loop":
-            return [("bVI" if self._minor else "IV",), ("bVII" if self._minor else "V",)]
-        dominant = _DOMINANT.get(self._style.vocabulary, ("V7", "V7"))[self._minor].split()
+            return [("bVI" if minor else "IV",), ("bVII" if minor else "V",)]
+        dominant = _DOMINANT.get(self._style.vocabulary, ("V7", "V7"))[minor].split()
         if self._style.vocabulary == "horror":
             return [("bvi",), ("viidim7",)]
         if self._style.vocabulary in ("cinematic", "pop"):

@@ -228,15 +228,16 @@ class Composer:
         cadence: bool,
         phrase: Phrase,
     ) -> list[Note]:
-        harmony, home = self._harmony, self._home
-        anchor = theory.steps_from(self._in_scale(home), height, harmony.scale) if height else self._in_scale(home)
+        harmony, scale = self._harmony, self._harmony.scale_at(start)
+        home = theory.nearest(self._home, scale, self._low, self._high)
+        anchor = theory.steps_from(home, height, scale) if height else home
         if previous is not None and abs(anchor - previous) > 5:
             anchor = previous + (5 if anchor > previous else -5)  # the outline is reached in two bars, without a jump
         notes: list[Note] = []
         pitch = anchor
         for index, (onset, length) in enumerate(cell):
             chord = harmony.at(start + onset)
-            classes = self._scale_for(chord)
+            classes = self._scale_for(chord, start + onset)
             if index == 0:
                 pitch = theory.nearest(anchor, chord.core, self._low, self._high)
             else:
@@ -257,7 +258,7 @@ class Composer:
 
     def _goal(self, beat: float, near: int, phrase: Phrase) -> int:
         """Where a phrase ends: the tonic when it closes, another tone of the chord when it leaves things open."""
-        chord, tonic = self._harmony.at(beat), self._harmony.tonic
+        chord, (tonic, _) = self._harmony.at(beat), self._harmony.key_at(beat)
         if phrase.closing and not phrase.last and tonic in chord.tones:
             return theory.nearest(near, (tonic,), self._low, self._high)
         others = tuple(tone for tone in chord.core if tone != tonic) or chord.core
@@ -265,8 +266,9 @@ class Composer:
 
     def _approach(self, note: Note, goal: Note) -> Note:
         """The note before the goal comes from the side, by step."""
-        above = theory.steps_from(goal.pitch, 1, self._harmony.scale)
-        below = theory.steps_from(goal.pitch, -1, self._harmony.scale)
+        scale = self._harmony.scale_at(note.beat)
+        above = theory.steps_from(goal.pitch, 1, scale)
+        below = theory.steps_from(goal.pitch, -1, scale)
         pitch = above if abs(above - note.pitch) <= abs(below - note.pitch) else below
         return note._replace(pitch=self._kept(pitch))
 
@@ -277,7 +279,8 @@ class Composer:
             return notes
         index = rng.choice(long)
         note = notes[index]
-        neighbour = self._kept(theory.steps_from(note.pitch, rng.choice((1, 1, -1)), self._harmony.scale))
+        scale = self._harmony.scale_at(note.beat)
+        neighbour = self._kept(theory.steps_from(note.pitch, rng.choice((1, 1, -1)), scale))
         half = 0.5 if note.length < 2 else 1.0
         parts = [note._replace(length=half), Note(note.beat + half, half / 2, neighbour, note.velocity)]
         rest = note.length - 1.5 * half
@@ -286,18 +289,15 @@ class Composer:
             return notes
         return [*notes[:index], *parts, *notes[index + 1 :]]
 
-    def _scale_for(self, chord: theory.Chord) -> tuple[int, ...]:
-        classes = self._harmony.local_scale(chord)
+    def _scale_for(self, chord: theory.Chord, beat: float) -> tuple[int, ...]:
+        classes = self._harmony.local_scale(chord, beat)
         if not self._pentatonic:
             return classes
         # The pentatonic leaves out the two degrees that make semitones.
-        tonic, minor = self._harmony.tonic, self._harmony.mode in theory.MINOR_MODES
-        degrees = (0, 3, 5, 7, 10) if minor else (0, 2, 4, 7, 9)
+        tonic, mode = self._harmony.key_at(beat)
+        degrees = (0, 3, 5, 7, 10) if mode in theory.MINOR_MODES else (0, 2, 4, 7, 9)
         five = tuple((tonic + degree) % 12 for degree in degrees)
         return tuple(sorted({*five, *chord.core[:1]}))
-
-    def _in_scale(self, pitch: int) -> int:
-        return theory.nearest(pitch, self._harmony.scale, self._low, self._high)
 
     def _kept(self, pitch: int) -> int:
         while pitch > self._high:
@@ -352,7 +352,9 @@ def counter_line(
             following = harmony.spans[index + 1].chord if index + 1 < len(harmony.spans) else None
             if following is not None and length >= 3 and busy <= 1 and span.beat + length < end:
                 target = theory.nearest(pitch, following.tones[1:2] or following.tones, low, high)
-                passing = theory.steps_from(pitch, 1 if target >= pitch else -1, harmony.local_scale(span.chord))
+                passing = theory.steps_from(
+                    pitch, 1 if target >= pitch else -1, harmony.local_scale(span.chord, span.beat)
+                )
                 if low <= passing <= high and passing != pitch:
                     notes.append(Note(span.beat, length - 1.0, pitch, 72))
                     notes.append(Note(span.beat + length - 1.0, 1.0, passing, 68))

@@ -46,15 +46,17 @@ def _last_tick(piece: Piece) -> int:
 
 
 def _conductor(piece: Piece, last: int) -> bytes:
-    fifths, minor = signature_fifths(piece.tonic, piece.mode)
     numerator, denominator = (int(number) for number in piece.meter.name.split("/"))
     clocks = round(24 * piece.meter.quarters_per_beat)
     signature = _meta(0x58, bytes([numerator, denominator.bit_length() - 1, clocks, 8]))
     events: list[Event] = [
         (0, 0, _meta(0x03, piece.title.encode())),
         (0, 1, signature),
-        (0, 2, _meta(0x59, struct.pack(">bB", fifths, int(minor)))),
     ]
+    for number, (beat, tonic, mode) in enumerate(piece.keys or ((0.0, piece.tonic, piece.mode),)):
+        fifths, minor = signature_fifths(tonic, mode)
+        key = _meta(0x59, struct.pack(">bB", fifths, int(minor)))
+        events.append((_tick(piece, beat) if number else 0, 2, key))
     downbeat = _tick(piece, 0.0)
     if downbeat > 0:  # a first bar that is cut short: the bars count from the first downbeat
         events.append((downbeat, 1, signature))

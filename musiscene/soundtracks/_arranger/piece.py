@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -136,6 +137,18 @@ class Clock:
         rate = (self.beats[index + 1] - self.beats[index]) / (self.seconds[index + 1] - self.seconds[index])
         return self.beats[index] + (second - self.seconds[index]) * rate
 
+    def usual_bpm(self) -> float:
+        """The tempo that most beats have: the median over beats; the last stretch counts as one bar."""
+        tempi = self.tempi()
+        spans = [after - before for before, after in pairwise(self.beats)] + [4.0]
+        ordered = sorted((tempo, span) for (_, tempo), span in zip(tempi, spans, strict=True))
+        half, passed = 0.5 * sum(spans), 0.0
+        for tempo, span in ordered:
+            passed += span
+            if passed >= half:
+                return tempo
+        return self.last_bpm
+
     def tempi(self) -> list[tuple[float, float]]:
         """(beat, tempo in beats per minute) at each change."""
         changes = []
@@ -164,6 +177,7 @@ class Piece:
         last_chord_s: When the final chord falls.
         facts: What was decided, JSON-ready.
         markers: (beat, name) of the sections.
+        keys: (beat, tonic, mode) where the key changes; the first is at beat 0.
     """
 
     title: str
@@ -179,3 +193,4 @@ class Piece:
     last_chord_s: float
     facts: dict[str, object]
     markers: tuple[tuple[float, str], ...]
+    keys: tuple[tuple[float, int, str], ...] = ()

@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from musiscene.soundtracks._arranger.brief import Brief
+from musiscene.soundtracks._arranger.cuts import importance
 from musiscene.soundtracks._arranger.piece import Clock, Meter
 
 TOLERANCE = 0.06
@@ -33,6 +34,7 @@ class Frame:
         pickup: Beats before the first downbeat.
         duration_s: Exact length.
         cut_beats: The beats that lie on cuts.
+        cut_weights: How much each of those cuts matters, 0 to 1.
     """
 
     meter: Meter
@@ -41,6 +43,7 @@ class Frame:
     pickup: float
     duration_s: float
     cut_beats: tuple[float, ...]
+    cut_weights: tuple[float, ...] = ()
 
     @property
     def final_beat(self) -> float:
@@ -53,12 +56,28 @@ class Frame:
         return self.clock.beat_at(self.duration_s)
 
 
-def plan(brief: Brief, meter: Meter, duration_s: float, cuts_s: tuple[float, ...]) -> Frame:
-    """Choose tempo, offset and number of bars."""
+def plan(
+    brief: Brief,
+    meter: Meter,
+    duration_s: float,
+    cuts_s: tuple[float, ...],
+    motion: tuple[float, ...] = (),
+    slows: float = 0.0,
+) -> Frame:
+    """Choose tempo, offset and number of bars.
+
+    Args:
+        brief: Its tempo and how far that may move.
+        meter: The time signature.
+        duration_s: Exact length.
+        cuts_s: The picture's cuts; with any, the tempo serves them to the end.
+        motion: How much moves in the picture, evenly spaced.
+        slows: How much longer the last beat before the final chord is, in the free tempo.
+    """
     cuts = _usable(cuts_s, duration_s)
     if cuts:
-        return _to_cuts(brief, meter, duration_s, cuts)
-    return _free(brief, meter, duration_s)
+        return _to_cuts(brief, meter, duration_s, cuts, importance(cuts, motion, duration_s))
+    return _free(brief, meter, duration_s, slows)
 
 
 def _ring(duration_s: float, bar_s: float) -> tuple[float, float, float]:
@@ -68,7 +87,15 @@ def _ring(duration_s: float, bar_s: float) -> tuple[float, float, float]:
     return shortest, best, max(best + 1.0, shortest + bar_s)
 
 
-def _free(brief: Brief, meter: Meter, duration_s: float) -> Frame:
+def _slowing(bars: int, meter: Meter, slows: float) -> list[float]:
+    """Length of each of the last beats, in beats: the ritardando, over one bar or two."""
+    if slows <= 0.0 or bars < 6:
+        return []
+    count = meter.beats * (2 if bars >= 16 and meter.beats <= 4 else 1)
+    return [1.0 + slows * ((index + 1) / count) ** 1.5 for index in range(count)]
+
+
+def _free(brief: Brief, meter: Meter, duration_s: float, slows: float) -> Frame:
     low, high = brief.tempo_range
     tempi = {brief.tempo_bpm}
     if not brief.tempo_asked or high > low:
@@ -84,7 +111,8 @@ def _free(brief: Brief, meter: Meter, duration_s: float) -> Frame:
         for pickup in range(meter.beats if short else 1):
             most = int((duration_s - pickup * beat_s - shortest) / bar_s)
             for bars in range(max(0, most - 2), max(0, most) + 1):
-                ring = duration_s - pickup * beat_s - bars * bar_s
+                slower = _slowing(bars, meter, slows)
+                ring = duration_s - (pickup + sum(slower) - len(slower)) * beat_s - bars * bar_s
                 if ring < min(shortest, duration_s * 0.3):
                     continue
                 cost = abs(math.log(tempo / brief.tempo_bpm)) * (60.0 if brief.tempo_asked else 30.0)
@@ -96,10 +124,16 @@ def _free(brief: Brief, meter: Meter, duration_s: float) -> Frame:
     if best is None:
         best = (0.0, brief.tempo_bpm, 0, 0)
     _, tempo, bars, pickup = best
-    clock = Clock(
-        (-float(pickup), 0.0) if pickup else (0.0,), (0.0, pickup * 60.0 / tempo) if pickup else (0.0,), tempo
-    )
-    return Frame(meter, clock, bars, float(pickup), duration_s, ())
+    beat_s = 60.0 / tempo
+    beats, seconds = ([-float(pickup), 0.0], [0.0, pickup * beat_s]) if pickup else ([0.0], [0.0])
+    slower = _slowing(bars, meter, slows)
+    for index, length in enumerate(slower):
+        if index == 0:
+            beats.append(float(bars * meter.beats - len(slower)))
+            seconds.append((pickup + beats[-1]) * beat_s)
+        beats.append(beats[-1] + 1.0)
+        seconds.append(seconds[-1] + length * beat_s)
+    return Frame(meter, Clock(tuple(beats), tuple(seconds), tempo), bars, float(pickup), duration_s, ())
 
 
 def _usable(cuts_s: tuple[float, ...], duration_s: float) -> tuple[float, ...]:
@@ -113,7 +147,9 @@ def _usable(cuts_s: tuple[float, ...], duration_s: float) -> tuple[float, ...]:
     return tuple(kept)
 
 
-def _to_cuts(brief: Brief, meter: Meter, duration_s: float, cuts: tuple[float, ...]) -> Frame:
+def _to_cuts(
+    brief: Brief, meter: Meter, duration_s: float, cuts: tuple[float, ...], weights: tuple[float, ...]
+) -> Frame:
     tempi = _tempi(brief)
     steady_hits, tempo, offset = _steadiest(tempi, brief.tempo_bpm, np.asarray(cuts))
     beats: list[float]
@@ -132,7 +168,7 @@ def _to_cuts(brief: Brief, meter: Meter, duration_s: float, cuts: tuple[float, .
         _, times, beats = anchors
         if not beats:
             beats, times = [0.0], [offset]
-    return _frame(meter, duration_s, cuts, beats, times, last_tempo)
+    return _frame(meter, duration_s, cuts, weights, beats, times, last_tempo)
 
 
 def _tempi(brief: Brief) -> list[float]:
@@ -216,26 +252,40 @@ def _near(time: float, anchor: float, tempo: float) -> float:
 
 
 def _frame(
-    meter: Meter, duration_s: float, cuts: tuple[float, ...], beats: list[float], times: list[float], tempo: float
+    meter: Meter,
+    duration_s: float,
+    cuts: tuple[float, ...],
+    weights: tuple[float, ...],
+    beats: list[float],
+    times: list[float],
+    tempo: float,
 ) -> Frame:
-    """Put the downbeats on as many cuts as they can meet, and count the bars."""
+    """Put the downbeats on the cuts that matter most, and count the bars."""
     clock = Clock(tuple(beats), tuple(times), tempo)
-    on = []
-    for cut in cuts:
-        beat = clock.beat_at(cut)
-        if abs(clock.at(round(beat)) - cut) <= CLOSE_S:
-            on.append(round(beat))
-    first = beats[0]
+    on: dict[int, float] = {}
+    for cut, weight in zip(cuts, weights, strict=True):
+        beat = round(clock.beat_at(cut))
+        if abs(clock.at(beat) - cut) <= CLOSE_S:
+            on[beat] = max(weight, on.get(beat, 0.0))
+    first = round(beats[0])
     phases = range(meter.beats)
-    hits = [sum((beat - first - phase) % meter.beats == 0 for beat in on) for phase in phases]
-    middle = [sum((beat - first - phase) % meter.beats == meter.beats // 2 for beat in on) for phase in phases]
+    half = meter.beats // 2
+    hits = [sum(w for beat, w in on.items() if (beat - first - phase) % meter.beats == 0) for phase in phases]
+    middle = [sum(w for beat, w in on.items() if (beat - first - phase) % meter.beats == half) for phase in phases]
     shift = max(phases, key=lambda phase: (hits[phase] + 0.3 * middle[phase] - 0.2 * (phase > 0), -phase))
     moved = Clock(tuple(beat - first - shift for beat in beats), tuple(times), tempo)
     bar_s = meter.beats * 60.0 / tempo
     shortest, _, _ = _ring(duration_s, bar_s)
     bars = max(0, int(moved.beat_at(duration_s - shortest) / meter.beats))
+    met = sorted((float(beat - first - shift), weight) for beat, weight in on.items())
     return Frame(
-        meter, moved, bars, float(shift), duration_s, tuple(sorted({float(beat - first - shift) for beat in on}))
+        meter,
+        moved,
+        bars,
+        float(shift),
+        duration_s,
+        tuple(beat for beat, _ in met),
+        tuple(weight for _, weight in met),
     )
 
 
