@@ -26,7 +26,7 @@ from musiscene.media.probing import probe
 from musiscene.media.waveforms import fit_duration
 from musiscene.types import Clip, Job, Mix, Waveform
 
-__all__ = ["Mix", "MuxResult", "browsers_play", "mux", "playable"]
+__all__ = ["Mix", "MuxResult", "browsers_play", "mux", "picture_only", "playable"]
 
 _FADE_OUT_S = 0.3
 _COPIED_FROM = ("mov", "matroska", "mpegts", "flv")
@@ -114,6 +114,23 @@ def playable(clip: Clip, folder: Path, job: Job | None = None) -> Clip:
     with atomic_path(path) as temporary:
         _write_encoded(clip, [], temporary, job or Job())
     return probe(path)
+
+
+def picture_only(clip: Clip, out: Path | str, job: Job | None = None) -> None:
+    """Write the clip's picture without any sound to `out`, an MP4 that browsers play, free of the source's tags.
+
+    Raises:
+        MissingStreamError: The clip has no picture.
+        UnreadableMediaError: The picture cannot be read.
+        StorageError: The file cannot be written.
+        Stopped: `job` was stopped.
+    """
+    if not clip.has_video or clip.video_stream is None:
+        raise MissingStreamError(f"{clip.path.name} has no picture.")
+    with atomic_path(out) as temporary:
+        job = job or Job()
+        if not (browsers_play(clip) and _write_copy(clip, clip, [], temporary, job)):
+            _write_encoded(clip, [], temporary, job)
 
 
 def browsers_play(clip: Clip) -> bool:

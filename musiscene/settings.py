@@ -33,6 +33,14 @@ class Settings:
     """One folder per request; cleaned after `keep_files_s`."""
     database_url: str = ""
     """SQLAlchemy address; a SQLite file in `data_dir` when empty."""
+    sqlite_journal: str = ""
+    """How SQLite writes: wal (a disk of this machine), or delete (a mounted bucket); wal when empty."""
+    studies: Path | None = None
+    """Folder of frozen listening studies that the page runs."""
+    study_dataset: str = ""
+    """Private dataset on the Hub that the study's database is kept in, where the disk is not: user/name."""
+    results_password: str = field(default="", repr=False)
+    """Secret. Opens /results; without it that page does not exist."""
     profile: str = "auto"
     soundfont: Path | None = None
     """Another SoundFont (.sf2) for the arranger."""
@@ -58,6 +66,11 @@ class Settings:
     def ratings_url(self) -> str:
         """Address of the ratings database."""
         return self.database_url or f"sqlite:///{self.data_dir / 'ratings.db'}"
+
+    @property
+    def study_url(self) -> str:
+        """Address of the studies' database."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'study.db'}"
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:

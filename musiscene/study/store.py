@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import math
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -17,34 +16,14 @@ from pathlib import Path, PureWindowsPath
 from typing import Any, TextIO
 
 import sqlalchemy as sa
-from sqlalchemy import event
-from sqlalchemy.engine import URL, Connection, Engine, make_url
-from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, OperationalError, SQLAlchemyError
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.engine import URL, Connection
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from musiscene.errors import ConfigError, RequestError, StorageError
+from musiscene.errors import RequestError, StorageError
+from musiscene.study.database import UtcDateTime, cause, known_url, make_engine
 
 LONGEST_COMMENT = 2000
 """Characters of a comment that are kept."""
-
-BUSY_TIMEOUT_S = 30.0
-"""How long a writer waits for the others of a SQLite file."""
-
-
-class _UtcDateTime(sa.types.TypeDecorator[datetime]):
-    """An instant, kept in UTC also where the database (SQLite) forgets the zone."""
-
-    impl = sa.DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
-        return None if value is None else value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
 
 _metadata = sa.MetaData()
 
@@ -68,8 +47,8 @@ ratings_table = sa.Table(
     sa.Column("score", sa.Float, nullable=False),
     sa.Column("comment", sa.Text, nullable=False),
     sa.Column("app_version", sa.String(32), nullable=False),
-    sa.Column("created_at", _UtcDateTime, nullable=False),
-    sa.Column("updated_at", _UtcDateTime, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("updated_at", UtcDateTime, nullable=False),
     sa.UniqueConstraint("session_id", "rendition_id", name="one_rating_per_session_and_rendition"),
     sa.CheckConstraint("score >= 0 AND score <= 100", name="score_is_0_to_100"),
     sa.Index("ratings_by_clip", "clip_hash"),
@@ -169,17 +148,8 @@ class RatingStore:
         Raises:
             ConfigError: `url` is not an address of a database that can be used here.
         """
-        try:
-            self._url = make_url(url)
-            self._engine = _make_engine(self._url)
-        except (ArgumentError, NoSuchModuleError) as error:
-            raise ConfigError(
-                f"MUSISCENE_DATABASE_URL is not a database address that is known here: {error}."
-            ) from None
-        except ModuleNotFoundError as error:
-            raise ConfigError(
-                f"The database address needs the package {error.name}: run `pip install 'musiscene[postgres]'`."
-            ) from None
+        self._url = known_url(url)
+        self._engine = make_engine(self._url)
         self._table_ready = False
 
     def save(self, rating: Rating) -> None:
@@ -256,7 +226,7 @@ class RatingStore:
         writer.writerow(names)
         count = 0
         for rating in self.all():
-            writer.writerow([_cell(getattr(rating, name)) for name in names])
+            writer.writerow([safe_cell(getattr(rating, name)) for name in names])
             count += 1
         return count
 
@@ -272,7 +242,7 @@ class RatingStore:
                 yield connection
         except (SQLAlchemyError, OSError) as error:
             raise StorageError(
-                f"The database refused while {doing} ({_cause(error)}). Nothing was changed; "
+                f"The database refused while {doing} ({cause(error)}). Nothing was changed; "
                 f"check {self._url.render_as_string(hide_password=True)} and try again."
             ) from error
 
@@ -311,38 +281,11 @@ def summarize(group: str, scores: Sequence[float]) -> Summary:
     return Summary(group, count, mean, max(0.0, mean - half_width), min(100.0, mean + half_width))
 
 
-def _make_engine(url: URL) -> Engine:
-    if url.get_backend_name() != "sqlite":
-        return sa.create_engine(url, pool_pre_ping=True)  # a server may have closed a connection that was idle
-    if url.database in (None, "", ":memory:"):
-        return sa.create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False})
-    engine = sa.create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S})
-    event.listen(engine, "connect", _prepare_sqlite)
-    return engine
-
-
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    """Readers beside one writer, and a wait where others write."""
-    cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout = {round(BUSY_TIMEOUT_S * 1000)}")
-    deadline = time.monotonic() + BUSY_TIMEOUT_S
-    while True:
-        try:
-            cursor.execute("PRAGMA journal_mode = WAL")
-            break
-        except Exception as error:
-            # The switch to WAL does not wait for others as statements do, so the waiting is done here.
-            if "locked" not in str(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)
-    cursor.close()
-
-
 def _row(rating: Rating) -> dict[str, Any]:
     row: dict[str, Any] = {}
     for field in fields(Rating):
         value = getattr(rating, field.name)
-        row[field.name] = _storable(value) if isinstance(value, str) else value
+        row[field.name] = storable(value) if isinstance(value, str) else value
     row["clip_name"] = PureWindowsPath(row["clip_name"]).name[-255:]  # knows both kinds of slash
     loudness = row["loudness_lufs"]
     if loudness is not None and not math.isfinite(loudness):
@@ -350,7 +293,7 @@ def _row(rating: Rating) -> dict[str, Any]:
     return row
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """`text` as every database takes it: no NUL, no half of a surrogate pair."""
     return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
 
@@ -359,7 +302,7 @@ def _stored(row: Mapping[Any, Any]) -> StoredRating:
     return StoredRating(**{field.name: row[field.name] for field in fields(StoredRating)})
 
 
-def _cell(value: Any) -> Any:
+def safe_cell(value: Any) -> Any:
     """A CSV cell that no spreadsheet takes for a formula (OWASP, CSV injection)."""
     if isinstance(value, datetime):
         return value.isoformat(timespec="seconds")
@@ -368,10 +311,3 @@ def _cell(value: Any) -> Any:
     if isinstance(value, str) and value[:1] in ("\t", "\r", "\n"):
         return f"'{value}"
     return "" if value is None else value
-
-
-def _cause(error: BaseException) -> str:
-    cause: object = getattr(error, "orig", None) or error
-    if isinstance(error, OperationalError) and "locked" in str(cause):
-        return f"other writers kept it locked for {BUSY_TIMEOUT_S:g} s"
-    return " ".join(str(cause).split())[:200] or type(cause).__name__
