@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from musiscene.types import Caption, CaptionKind, Rendition
+from musiscene.types import Caption, CaptionKind, Rendition, Waveform
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,22 @@ class KindUnavailable:
 
 
 @dataclass(frozen=True, slots=True)
+class SoundPart:
+    """The next piece of a soundtrack, while the rest of it is written; the level and the end are not final.
+
+    Attributes:
+        waveform: `(channels, samples)` float32.
+        start_s: Where in the soundtrack it belongs.
+    """
+
+    kind: CaptionKind
+    take: int
+    start_s: float
+    waveform: Waveform
+    sample_rate: int
+
+
+@dataclass(frozen=True, slots=True)
 class RenditionReady:
     """A soundtrack is finished, on disk and, where there is a picture, on its clip."""
 
@@ -66,4 +82,6 @@ class RenditionFailed:
     reason: str
 
 
-Event: TypeAlias = StageProgress | CaptionPart | CaptionReady | KindUnavailable | RenditionReady | RenditionFailed
+Event: TypeAlias = (
+    StageProgress | CaptionPart | CaptionReady | KindUnavailable | SoundPart | RenditionReady | RenditionFailed
+)

@@ -206,11 +206,14 @@ class Job:
         report: Told the fraction that is done, and a note.
         stop: Set to end the work.
         partial: Told the text of a caption as far as it is written; a later one replaces an earlier one.
+        heard: Given the sound of a soundtrack while the rest is written: the number of its request, the next piece of
+            its waveform, and the sample rate. Its level and its end are not final.
     """
 
     report: Callable[[float, str], None] = lambda fraction, note: None
     stop: threading.Event = field(default_factory=threading.Event)
     partial: Callable[[CaptionKind, str], None] = lambda kind, text: None
+    heard: Callable[[int, Waveform, int], None] = lambda number, piece, sample_rate: None
 
     def progress(self, fraction: float, note: str = "") -> None:
         """Report that `fraction` (0 to 1) of this stage is done, and stop here if asked to.
@@ -259,6 +262,7 @@ class ScoreRequest:
         cuts_s: Times of the picture's cuts; strong beats should fall on them.
         motion: How much moves in the picture, evenly spaced over its whole length, 0 to 1; empty when unknown.
         overrides: Fields of a generator's own reading of the caption that a person edited; JSON-ready.
+        melody: A clip whose tune the music is to follow, for a generator that can.
     """
 
     caption: Caption
@@ -267,6 +271,7 @@ class ScoreRequest:
     cuts_s: tuple[float, ...] = ()
     motion: tuple[float, ...] = ()
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    melody: Clip | None = None
 
 
 @dataclass(frozen=True, slots=True)

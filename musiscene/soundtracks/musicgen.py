@@ -10,22 +10,23 @@ from musiscene.registry import BackendSpec
 if TYPE_CHECKING:
     from musiscene.registry import MusicGenerator
 
-DEFAULT_MODEL = "musicgen-small"
-"""Name in the manifest of weights; the options may name another, or a folder."""
-
 
 def missing_weights(options: Mapping[str, Any]) -> str | None:
     """What is lacking, and the next step."""
-    from musiscene.soundtracks._musicgen.loading import locate
+    from musiscene.soundtracks._musicgen.loading import default_model, locate, manifest_name
 
-    name = str(options.get("model") or DEFAULT_MODEL)
-    if locate(name, options.get("weights_dir")) is not None:
+    name, weights_dir = str(options.get("model") or ""), options.get("weights_dir")
+    if locate(name or default_model(weights_dir)[0], weights_dir) is not None:
         return None
     from musiscene.published import MANIFEST, next_step
 
-    if name not in MANIFEST:
-        return f"There is no folder {name} with MusicGen's weights. Correct MUSISCENE_MUSICGEN."
-    return f"MusicGen's weights are not here. {next_step(name)}"
+    known = manifest_name(name) or "musicgen-small"
+    if known not in MANIFEST:
+        return (
+            f"There is no folder {name} with MusicGen's weights, and no repository of that name has been fetched. "
+            "Correct MUSISCENE_MUSICGEN."
+        )
+    return f"MusicGen's weights are not here. {next_step(known)}"
 
 
 def load(options: Mapping[str, Any]) -> MusicGenerator:
@@ -33,7 +34,8 @@ def load(options: Mapping[str, Any]) -> MusicGenerator:
     from musiscene.soundtracks._musicgen.generator import MusicgenGenerator
     from musiscene.soundtracks._musicgen.loading import load_model
 
-    return MusicgenGenerator(load_model(str(options.get("model") or DEFAULT_MODEL), options.get("weights_dir")))
+    name, precision = str(options.get("model") or ""), str(options.get("precision") or "auto")
+    return MusicgenGenerator(load_model(name, options.get("weights_dir"), precision))
 
 
 SPEC = BackendSpec(

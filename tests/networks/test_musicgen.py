@@ -129,7 +129,7 @@ def test_the_captured_shape_gives_the_eager_result(melody: bool) -> None:
 
 
 def test_the_step_has_no_branch_that_depends_on_data() -> None:
-    """`torch.export` takes it whole, sampling and writing included, which it refuses for code that reads values back."""
+    """`torch.export`, which refuses code that reads values back, takes it whole, sampling and writing included."""
     loop = looping(random_musicgen(), texts(2), 16, Sampling(top_k=20, top_p=0.9))
     with torch.no_grad():
         loop.begin(0)
@@ -318,7 +318,7 @@ def test_decoding_codes_as_they_come_is_decoding_at_once(pieces: list[int], chan
         sound.append(stream.push(piece, last=index == len(pieces) - 1))
 
     torch.testing.assert_close(torch.cat(sound, -1), decode(codec, codes, channels), rtol=1e-4, atol=1e-5)
-    assert sound[-2].shape[-1] > 0 or sum(pieces[:-1]) <= 48
+    assert sound[-2].shape[-1] > 0 or sum(pieces[:-1]) <= 16
 
 
 @pytest.mark.parametrize("every", [1, 7, 100])

@@ -92,33 +92,89 @@ def test_stop_ends_within_a_step_and_progress_reaches_the_end(generator: MusicGe
     assert seen[-1] >= 0.95
 
 
-def test_a_batch_that_does_not_fit_is_split(generator: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Out of memory with more than two rows: the same music, in smaller batches."""
+@pytest.mark.parametrize("kind", [MemoryError, RuntimeError])
+def test_a_batch_that_does_not_fit_is_split(generator: Any, monkeypatch: pytest.MonkeyPatch, kind: Any) -> None:
+    """Out of memory with more than two rows: the same music, in smaller batches; said with the progress and kept."""
     requests = [asked(f"text {i}", seed=i) for i in range(4)]
     whole = made(generator, *requests)
-    make, sizes = generator._make, []
+    make, sizes, notes = generator._make, [], []
 
-    def small_memory(batch: list[ScoreRequest], *rest: Any) -> Any:
-        sizes.append(len(batch))
-        if len(batch) > 2:
-            raise MemoryError
-        return make(batch, *rest)
+    def small_memory(batch: Any, job: Job) -> Any:
+        sizes.append(len(batch.numbered))
+        if len(batch.numbered) > 2:
+            raise kind("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+        return make(batch, job)
 
     monkeypatch.setattr(generator, "_make", small_memory)
-    split = made(generator, *requests)
+    split = made(generator, *requests, job=Job(lambda fraction, note: notes.append(note)))
 
     assert sizes == [4, 2, 2]
+    assert "Not enough memory for 4 at once: going on with 2" in notes
+    assert "2 at a time" in split[3].provenance["batch"]
     for a, b in zip(whole, split, strict=True):
         np.testing.assert_allclose(a.waveform, b.waveform, atol=1e-5)
 
 
-def test_sections_change_the_text_from_the_next_window_on(generator: MusicGenerator) -> None:
-    """They are kept in the provenance; nonsense is refused."""
-    (track,) = made(generator, asked("x", 0.5, sections=[[0, "calm"], [20, "wild"]]))
+def test_what_is_no_lack_of_memory_is_not_tried_again(generator: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another error comes through as it is."""
 
-    assert track.provenance["sections"] == [[0.0, "calm"], [20.0, "wild"]]
-    with pytest.raises(RequestError, match="Sections"):
-        made(generator, asked("x", 0.5, sections=["calm"]))
+    def broken(batch: Any, job: Job) -> Any:
+        raise RuntimeError("shapes do not match")
+
+    monkeypatch.setattr(generator, "_make", broken)
+    with pytest.raises(RuntimeError, match="shapes"):
+        made(generator, asked("a"), asked("b"))
+
+
+def test_a_text_takes_over_where_its_section_begins(generator: MusicGenerator) -> None:
+    """Until then the music is what it was without it, and it goes on without a break; the time is kept as a seam."""
+    (plain,) = made(generator, asked("x", 3.0))
+    (changed,) = made(generator, asked("x", 3.0, sections=[[1.5, "wild"]]))
+    begin = int(1.4 * 16000)
+
+    assert changed.provenance["sections"] == [[1.5, "wild"]]
+    assert changed.provenance["seams_s"] == [1.5]
+    np.testing.assert_allclose(changed.waveform[:, :begin], plain.waveform[:, :begin], atol=1e-4)
+    assert not np.allclose(changed.waveform[:, begin + 3200 :], plain.waveform[:, begin + 3200 :], atol=1e-3)
+
+
+@pytest.mark.parametrize("sections", [["calm"], [[-1, "calm"]], [[float("nan"), "calm"]], 7])
+def test_sections_that_are_none_are_refused(generator: MusicGenerator, sections: Any) -> None:
+    """In words, before anything is computed."""
+    with pytest.raises(RequestError, match=r"[Ss]ection"):
+        made(generator, asked("x", 0.5, sections=sections))
+
+
+def test_the_sound_is_heard_while_the_rest_is_written(generator: MusicGenerator) -> None:
+    """Pieces come before the music is finished, in order, and are what it is made of but for its end."""
+    pieces: dict[int, list[np.ndarray[Any, Any]]] = {0: [], 1: []}
+    fractions: list[float] = []
+    at_first_piece: list[float] = []
+
+    def heard(number: int, piece: Any, sample_rate: int) -> None:
+        assert sample_rate == 16000
+        pieces[number].append(piece)
+        at_first_piece.append(fractions[-1])
+
+    tracks = made(
+        generator, asked("a", 12.0), asked("b", 12.0), job=Job(lambda f, note: fractions.append(f), heard=heard)
+    )
+    assert at_first_piece[0] < 0.25
+    for number, track in enumerate(tracks):
+        whole = np.concatenate(pieces[number], axis=-1)
+        before_fade = 10 * 16000
+        assert len(pieces[number]) >= 4
+        np.testing.assert_array_equal(whole[:, :before_fade], track.waveform[:, :before_fade])
+
+
+def test_music_ends_in_a_fade_also_where_no_sample_is_cut(generator: MusicGenerator) -> None:
+    """At 30 s exactly: quieter in the last second than before the fade, and silent in the last sample."""
+    (track,) = made(generator, asked("x", 30.0))
+    power = np.sqrt(np.square(track.waveform[0]).reshape(30, -1).mean(1))
+
+    assert track.waveform.shape[-1] == 30 * 16000
+    assert power[29] < 0.3 * power[20:26].mean()
+    assert abs(track.waveform[0, -1]) < 1e-6
 
 
 @pytest.mark.parametrize("duration_s", [0.0, 601.0, float("nan")])
@@ -174,3 +230,10 @@ def test_the_text_of_a_moment_is_that_of_the_section_it_is_in() -> None:
     sections = [(20.0, "wild"), (10.0, "calm")]
 
     assert [text_at(sections, t, "caption") for t in (0, 10, 19, 20, 99)] == ["caption", "calm", "calm", "wild", "wild"]
+
+
+def test_a_window_begins_where_a_section_does() -> None:
+    """Each goes on from what is there, but from no more than 10 s of it."""
+    assert windows(1000, 50, [4.0]) == [Window(0, 0, 200), Window(0, 200, 1000)]
+    assert windows(1000, 50, [0.0, 15.0, 99.0]) == [Window(0, 0, 750), Window(250, 750, 1000)]
+    assert [w.known for w in windows(2000, 50, [31.0])] == [0, 1500, 1550]

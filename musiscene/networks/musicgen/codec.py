@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -10,8 +11,9 @@ from torch import Tensor
 CHUNK_FRAMES = 750
 """Frames whose samples are made at once (15 s); the last layers hold 64 channels of them at the full rate."""
 
-CONTEXT_FRAMES = 24
-"""Frames looked at on both sides of a chunk; more than the convolutions after the LSTM can see (tested)."""
+CONTEXT_FRAMES = 8
+"""Frames looked at on both sides of a chunk. The convolution before the LSTM sees 3; those after it fewer than 2, since
+the first of them looks one frame to either side and each further one at a finer rate. (Tested.)"""
 
 
 class CodecStream:
@@ -24,10 +26,11 @@ class CodecStream:
     Args:
         codec: transformers' `EncodecModel`.
         channels: 1 or 2; the codebooks of two channels are interleaved.
+        check: Called between layers; what it raises ends the work.
     """
 
-    def __init__(self, codec: Any, channels: int = 1) -> None:
-        self.codec, self.channels = codec, channels
+    def __init__(self, codec: Any, channels: int = 1, check: Callable[[], None] = lambda: None) -> None:
+        self.codec, self.channels, self.check = codec, channels, check
         self.samples_per_frame = 1
         for upsampling in codec.config.upsampling_ratios:
             self.samples_per_frame *= upsampling
@@ -90,6 +93,7 @@ class CodecStream:
                 low, high = max(self._from, start - CONTEXT_FRAMES), min(known, end + CONTEXT_FRAMES)
                 piece = self._remembered[..., low - self._from : high - self._from]
                 for layer in list(self.codec.decoder.layers)[2:]:
+                    self.check()
                     piece = layer(piece)
                 pieces.append(piece[..., (start - low) * ratio : (end - low) * ratio].float())
                 self._given = end

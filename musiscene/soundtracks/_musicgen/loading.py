@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from musiscene.errors import BackendUnavailableError
+from musiscene.soundtracks._musicgen.tiers import Machine, Tier, choose_size, choose_tier
 
 _log = logging.getLogger(__name__)
+
+LICENSE = "CC-BY-NC-4.0"
+"""Of all published weights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,49 +22,128 @@ class Loaded:
     """A MusicGen in memory.
 
     Attributes:
-        model: transformers' `MusicgenForConditionalGeneration`, in evaluation mode.
+        model: transformers' `MusicgenForConditionalGeneration`, or that of the melody models, in evaluation mode.
         tokenizer: Of its text encoder.
         name: What it was asked for by.
-        reason: Device and precision, and why.
+        tier: Devices and precision, and why.
+        revision: The commit of the hub that it came from; empty when that is not known.
+        chroma: What its `preprocessor_config.json` says of how a melody is heard.
+        reason: Why this model, where none was named.
     """
 
     model: Any
     tokenizer: Any
     name: str
-    reason: str
+    tier: Tier
+    revision: str = ""
+    chroma: dict[str, int] | None = None
+    reason: str = ""
+
+
+def manifest_name(name: str) -> str:
+    """The name in the manifest of weights, also for one given by its repository (`facebook/musicgen-small`)."""
+    from musiscene.published import MANIFEST
+
+    by_repo = {weights.repo_id: known for known, weights in MANIFEST.items() if weights.repo_id}
+    return by_repo.get(name, name)
 
 
 def locate(name: str, weights_dir: Path | None) -> Path | None:
-    """The folder of some weights: a folder itself, or a name in the manifest that is on this machine."""
+    """The folder of some weights, without downloading anything.
+
+    Args:
+        name: A name or repository in the manifest, a folder, or `REPO` or `REPO@REVISION` in the hub's own cache.
+        weights_dir: Folder of all weights.
+    """
     from musiscene.published import MANIFEST
     from musiscene.weights import find
 
-    if name in MANIFEST:
-        return find(name, weights_dir)
+    known = manifest_name(name)
+    if known in MANIFEST:
+        found = find(known, weights_dir)
+        return found or (_cached(name) if "/" in name else None)
     folder = Path(name).expanduser()
-    return folder if (folder / "config.json").is_file() else None
+    if (folder / "config.json").is_file():
+        return folder
+    return _cached(name)
 
 
-def load_model(name: str, weights_dir: Path | None = None) -> Loaded:
+def _cached(name: str) -> Path | None:
+    """What other programs of this machine have fetched from the hub."""
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    repo, _, revision = name.partition("@")
+    if repo.count("/") != 1:
+        return None
+    try:
+        found = try_to_load_from_cache(repo, "config.json", revision=revision or None)
+    except HFValidationError:
+        return None
+    return Path(found).parent if isinstance(found, str) else None
+
+
+def default_model(weights_dir: Path | None, machine: Machine | None = None) -> tuple[str, str]:
+    """The size to use where none was named, and why."""
+    from musiscene.published import MANIFEST
+    from musiscene.weights import find
+
+    here = [name for name in MANIFEST if name.startswith("musicgen-") and find(name, weights_dir)]
+    return choose_size(here, machine or Machine("cpu"))
+
+
+def machine_here() -> Machine:
+    """What this machine computes with."""
+    import torch
+
+    from musiscene.networks.mu_llama.memory import memory_free
+    from musiscene.networks.musicgen.linear import int8_engine
+
+    device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    free = memory_free(device)
+    return Machine(
+        device=device,
+        free_gb=None if free is None else free / 1e9,
+        bfloat16=device == "cuda" and torch.cuda.is_bf16_supported(),
+        int8=int8_engine() is not None,
+    )
+
+
+def load_model(name: str = "", weights_dir: Path | None = None, precision: str = "auto") -> Loaded:
     """Load from a folder in the published layout.
+
+    Args:
+        name: A name or repository in the manifest, a folder, or `REPO@REVISION`; chosen by the free memory when empty.
+        weights_dir: Folder of all weights.
+        precision: One of `tiers.PRECISIONS`.
 
     Raises:
         BackendUnavailableError: The folder is not complete; the message says what is wrong with it.
+        ConfigError: The precision cannot be had here.
     """
     import torch
+    import transformers
     from safetensors import SafetensorError
-    from transformers import AutoTokenizer, MusicgenForConditionalGeneration
 
+    machine = machine_here()
+    tier = choose_tier(machine, precision)
+    reason = ""
+    if not name:
+        name, reason = default_model(weights_dir, machine)
     folder = locate(name, weights_dir)
     if folder is None:
         raise BackendUnavailableError(f"MusicGen's weights {name} are not here.")
-    device, dtype, reason = _place(torch)
+    dtype = getattr(torch, tier.precision if tier.precision != "int8" else "float32")
     try:
-        loaded: Any = MusicgenForConditionalGeneration.from_pretrained(
-            folder, dtype=dtype, local_files_only=True, output_loading_info=True
+        melody = json.loads((folder / "config.json").read_text("utf-8")).get("model_type") == "musicgen_melody"
+        network: Any = (
+            transformers.MusicgenMelodyForConditionalGeneration
+            if melody
+            else transformers.MusicgenForConditionalGeneration
         )
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+        loaded: Any = network.from_pretrained(folder, dtype=dtype, local_files_only=True, output_loading_info=True)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, RuntimeError, KeyError, AttributeError, SafetensorError) as error:
         raise BackendUnavailableError(
             f"The MusicGen weights in {folder} cannot be loaded ({type(error).__name__}). "
             "Run `musiscene weights verify`, or download them again."
@@ -71,14 +155,24 @@ def load_model(name: str, weights_dir: Path | None = None) -> Loaded:
             f"The MusicGen weights in {folder} do not fit: {len(wrong)} names are missing, unexpected or of another "
             f"shape, as {', '.join(wrong[:4])}. Download them again."
         )
-    _log.info("MusicGen %s: %s", name, reason)
-    return Loaded(model.to(device).eval(), tokenizer, name, reason)
+    _log.info("MusicGen %s: %s%s", name, tier.reason, f"; {reason}" if reason else "")
+    return Loaded(model.to(tier.device).eval(), tokenizer, name, tier, _revision(name, folder), _chroma(folder), reason)
 
 
-def _place(torch: Any) -> tuple[Any, Any, str]:
-    """Device and precision, with the reason."""
-    if torch.cuda.is_available():
-        dtype = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-        return torch.device("cuda"), dtype, f"CUDA, {dtype}"
-    # On MPS EnCodec's output is garbled without a word, and moving codes between devices costs what it gains.
-    return torch.device("cpu"), torch.float32, "processor, float32: no CUDA here"
+def _revision(name: str, folder: Path) -> str:
+    """The commit that was noted when the weights came."""
+    if folder.parent.name == "snapshots":  # the hub's own cache names folders by commit
+        return folder.name
+    try:
+        return str(json.loads((folder / "weights.json").read_text("utf-8")).get("commit") or "")
+    except (OSError, ValueError, AttributeError):
+        return ""
+
+
+def _chroma(folder: Path) -> dict[str, int] | None:
+    try:
+        given = json.loads((folder / "preprocessor_config.json").read_text("utf-8"))
+        names = {"sampling_rate": "sample_rate", "n_fft": "fft", "hop_length": "hop", "num_chroma": "classes"}
+        return {ours: int(given[theirs]) for theirs, ours in names.items() if theirs in given}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return None

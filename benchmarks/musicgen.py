@@ -1,0 +1,264 @@
+"""MusicGen's seconds: transformers' generate, audiocraft's loop (if its environment is here), ours, in one run.
+
+Random weights of the published sizes, built without a download; texts of four captions' length, guidance 3, sampling
+with top-k 250, EnCodec included. "Four default calls" is what a program does that calls `generate` once for each
+caption; "batch 4" is all of them at once. Few steps are written by default, so that it ends in minutes on a processor;
+a second of music is 50 of them. Beside each time stands the most memory that the process held while it ran.
+
+On a CUDA device it runs in bfloat16, adds the captured graph, the time of one step against the time that reading every
+weight once takes (the bandwidth floor), and four soundtracks of 10 s.
+
+    python benchmarks/musicgen.py [--sizes small] [--steps 40] [--repeats 2] [--threads N] [--int8] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import math
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from _harness import Timing, measure, ratio, show, write_json
+
+from musiscene.networks.musicgen.codec import decode
+from musiscene.networks.musicgen.decoder import MusicgenDecoder
+from musiscene.networks.musicgen.generate import generate_codes
+from musiscene.networks.musicgen.random_model import random_musicgen
+from musiscene.networks.musicgen.sampling import Sampling
+
+HERE = Path(__file__).resolve().parent
+AUDIOCRAFT = HERE.parent / ".venv-audiocraft" / "bin" / "python"
+WORDS = (38, 22, 55, 31)
+"""Tokens of four captions."""
+
+
+class Watched:
+    """Notes the most memory that was held while something ran."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.peak_mb: dict[str, float] = {}
+
+    def __call__(self, name: str, thing: Callable[[], object]) -> Callable[[], None]:
+        """`thing`, watched under a name."""
+
+        def run() -> None:
+            if self.device.type == "cuda":
+                torch.cuda.reset_peak_memory_stats()
+                thing()
+                torch.cuda.synchronize()
+                peak = torch.cuda.max_memory_allocated() / 1e6
+            else:
+                peak = self._sampled(thing)
+            self.peak_mb[name] = round(max(peak, self.peak_mb.get(name, 0.0)))
+
+        return run
+
+    def _sampled(self, thing: Callable[[], object]) -> float:
+        peak, over = 0.0, threading.Event()
+
+        def look() -> None:
+            nonlocal peak
+            while not over.wait(0.02):
+                peak = max(peak, resident_mb())
+
+        looking = threading.Thread(target=look, daemon=True)
+        looking.start()
+        thing()
+        over.set()
+        looking.join()
+        return max(peak, resident_mb())
+
+
+def resident_mb() -> float:
+    """Memory that this process holds, in megabytes (Linux)."""
+    statm = Path("/proc/self/statm")
+    return int(statm.read_text().split()[1]) * 4096 / 1e6 if statm.exists() else math.nan
+
+
+def compare(size: str, steps: int, repeats: int, device: torch.device, int8: bool) -> dict[str, Any]:
+    """All ways at one size."""
+    model = random_musicgen(size).to(device)
+    if device.type == "cuda":
+        model = model.to(torch.bfloat16)
+    codec = copy.deepcopy(model.audio_encoder).float()  # ours decodes in float32 always
+    ids = torch.randint(5, 32000, (len(WORDS), max(WORDS)), device=device)
+    mask = (torch.arange(max(WORDS), device=device)[None] < torch.tensor(WORDS, device=device)[:, None]).long()
+    ids = ids * mask
+    decoders = {"eager": MusicgenDecoder(model.decoder)}
+    if int8 and device.type == "cpu":
+        decoders["eager, int8"] = MusicgenDecoder(model.decoder, int8=True)
+
+    def theirs(rows: slice) -> None:
+        words = int(mask[rows].sum(-1).max())
+        model.generate(
+            input_ids=ids[rows, :words],
+            attention_mask=mask[rows, :words],
+            do_sample=True,
+            top_k=250,
+            guidance_scale=3.0,
+            max_new_tokens=steps,
+        )
+
+    def ours(decoder: MusicgenDecoder, rows: slice, frames: int, capture: bool) -> None:
+        words = int(mask[rows].sum(-1).max())
+        with torch.inference_mode():
+            states = model.text_encoder(input_ids=ids[rows, :words], attention_mask=mask[rows, :words])[0]
+            states = model.enc_to_dec_proj(states)
+        codes = generate_codes(
+            decoder, states, mask[rows, :words], frames, seeds=range(len(states)), capture=capture, sampling=Sampling()
+        )
+        decode(codec, codes)
+
+    frames = steps - 3  # the delay takes three steps
+    one, four = slice(0, 1), slice(0, 4)
+    ways: dict[str, Callable[[], object]] = {
+        "transformers, 1": lambda: theirs(one),
+        "transformers, four default calls": lambda: [theirs(slice(row, row + 1)) for row in range(4)],
+        "transformers, batch 4": lambda: theirs(four),
+    }
+    for name, decoder in decoders.items():
+        ways[f"ours {name}, 1"] = lambda decoder=decoder: ours(decoder, one, frames, False)  # type: ignore[misc]
+        ways[f"ours {name}, batch 4"] = lambda decoder=decoder: ours(decoder, four, frames, False)  # type: ignore[misc]
+    if device.type == "cuda":
+        plain = decoders["eager"]
+        ways["ours graph, 1"] = lambda: ours(plain, one, frames, True)
+        ways["ours graph, batch 4"] = lambda: ours(plain, four, frames, True)
+    watched = Watched(device)
+    timings = measure({name: watched(name, way) for name, way in ways.items()}, repeat=repeats)
+    best = "ours graph, batch 4" if device.type == "cuda" else "ours eager, batch 4"
+    report: dict[str, Any] = {
+        "steps": steps,
+        "timings": timings,
+        "peak_mb": watched.peak_mb,
+        "times_four_default_calls": round(ratio(timings, "transformers, four default calls", best), 2),
+    }
+    if "ours eager, int8, batch 4" in timings:
+        report["int8_times_four_default_calls"] = round(
+            ratio(timings, "transformers, four default calls", "ours eager, int8, batch 4"), 2
+        )
+    show(f"musicgen-{size}, {steps} steps on {device.type}", timings)
+    print("  most memory:", ", ".join(f"{name} {mb:.0f} MB" for name, mb in watched.peak_mb.items()))
+    print(f"  {best} is {report['times_four_default_calls']} times as fast as four default calls")
+    if device.type == "cuda":
+        report |= against_the_floor(decoders["eager"], ours, device)
+    return report
+
+
+def against_the_floor(decoder: MusicgenDecoder, ours: Any, device: torch.device) -> dict[str, Any]:
+    """Milliseconds of a captured step, and of reading all weights once; seconds of four soundtracks of 10 s."""
+    weights = (
+        sum(
+            tensor.numel() * tensor.element_size()
+            for layer in decoder._layers
+            for tensor in (layer.qkv, layer.self_out, layer.fc1, layer.fc2, layer.cross.q, layer.cross.out)  # type: ignore[union-attr]
+        )
+        + decoder._heads_out.numel() * 2
+    )  # type: ignore[union-attr]
+    floor_s = weights / bandwidth(device)
+    step_s = {}
+    text = torch.randn(4, 40, decoder.width, device=device, dtype=decoder.dtype)
+    mask = torch.ones(4, 40, dtype=torch.int64, device=device)
+    for rows in (1, 4):
+        spent = {}
+        for frames in (100, 450):  # the difference leaves out the prompt and the capture of the first graph
+            for _ in range(2):
+                torch.cuda.synchronize()
+                began = time.perf_counter()
+                generate_codes(decoder, text[:rows], mask[:rows], frames, seeds=range(rows))
+                torch.cuda.synchronize()
+                spent[frames] = time.perf_counter() - began
+        step_s[rows] = (spent[450] - spent[100]) / 350
+    ours(decoder, slice(0, 4), 500, True)
+    torch.cuda.synchronize()
+    began = time.perf_counter()
+    ours(decoder, slice(0, 4), 500, True)
+    torch.cuda.synchronize()
+    ten_s = time.perf_counter() - began
+    one_ms, four_ms = step_s[1] * 1e3, step_s[4] * 1e3
+    print(f"  a step: {one_ms:.2f} ms (batch 1), {four_ms:.2f} ms (batch 4); floor {floor_s * 1e3:.2f} ms")
+    print(f"  four soundtracks of 10 s: {ten_s:.2f} s")
+    return {
+        "floor_ms": round(floor_s * 1e3, 3),
+        "step_ms": {rows: round(seconds * 1e3, 3) for rows, seconds in step_s.items()},
+        "times_floor": round(step_s[1] / floor_s, 2),
+        "four_of_10_s": round(ten_s, 3),
+    }
+
+
+def bandwidth(device: torch.device) -> float:
+    """Bytes a second that the device reads: the best of several sums over a gigabyte."""
+    data = torch.ones(2**28, device=device)
+    best = math.inf
+    for _ in range(8):
+        torch.cuda.synchronize()
+        began = time.perf_counter()
+        data.sum()
+        torch.cuda.synchronize()
+        best = min(best, time.perf_counter() - began)
+    return data.numel() * 4 / best
+
+
+def audiocraft(size: str, steps: int, repeats: int) -> dict[str, Any]:
+    """The same by the package's own loop, in its own environment."""
+    if not AUDIOCRAFT.exists():
+        print("audiocraft is left out: its environment is not here (make audiocraft)")
+        return {}
+    done = subprocess.run(
+        [
+            str(AUDIOCRAFT),
+            str(HERE / "_audiocraft_loop.py"),
+            size,
+            str(steps),
+            str(repeats),
+            str(torch.get_num_threads()),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        print(f"audiocraft is left out: {done.stderr.strip().splitlines()[-1]}")
+        return {}
+    figures: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    timings = {f"audiocraft, {name}": Timing(**values) for name, values in figures["timings"].items()}
+    show(f"audiocraft, {size}, {steps} steps", timings)
+    print(f"  most memory: {figures['peak_mb']:.0f} MB")
+    return {"timings": timings, "peak_mb": figures["peak_mb"]}
+
+
+def main() -> None:
+    """Measure, print, and write the figures if asked to."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", default="", help="small,medium,large,tiny (default: small; on CUDA all three)")
+    parser.add_argument("--steps", type=int, default=0, help="steps to write (default 40; on CUDA 503, which is 10 s)")
+    parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--int8", action="store_true", help="also the opt-in eight bits of a processor")
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    sizes = arguments.sizes or ("small,medium,large" if device.type == "cuda" else "small")
+    steps = arguments.steps or (503 if device.type == "cuda" else 40)
+    figures: dict[str, Any] = {"threads": torch.get_num_threads(), "device": device.type}
+    if device.type == "cuda":
+        figures["device"] = torch.cuda.get_device_name()
+    for size in sizes.split(","):
+        figures[size] = compare(size, steps, arguments.repeats, device, arguments.int8)
+        figures[f"audiocraft {size}"] = audiocraft(size, steps, arguments.repeats)
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+    write_json(arguments.json, figures)
+
+
+if __name__ == "__main__":
+    main()
