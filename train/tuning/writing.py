@@ -1,0 +1,55 @@
+"""Writing captions with the network that is being trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from musiscene.networks.mu_llama.generate import EOS
+from musiscene.networks.mu_llama.tokenizer import LlamaTokenizer
+from train.tuning.network import Trainee
+
+_ROWS = 16
+
+
+@torch.no_grad()
+def write(
+    trainee: Trainee,
+    tokenizer: LlamaTokenizer,
+    prompts: Sequence[Sequence[int]],
+    pooled: Sequence[Tensor],
+    *,
+    max_new: int,
+    device: torch.device,
+) -> list[str]:
+    """The likeliest answers, greedily; prompts of a batch are padded on the left and masked.
+
+    Args:
+        trainee: The network, in evaluation mode.
+        tokenizer: Its tokenizer.
+        prompts: Token ids.
+        pooled: What MERT heard of each, `(states, mert_dim)`.
+        max_new: Longest answer, in tokens.
+        device: Of the network.
+    """
+    answers: list[str] = []
+    for start in range(0, len(prompts), _ROWS):
+        batch = prompts[start : start + _ROWS]
+        longest = max(len(prompt) for prompt in batch)
+        ids = torch.tensor([[0] * (longest - len(p)) + list(p) for p in batch], device=device)
+        mask = torch.tensor([[0] * (longest - len(p)) + [1] * len(p) for p in batch], device=device)
+        heard = torch.stack(list(pooled[start : start + _ROWS])).to(device)
+        written = trainee.model.llama.generate(  # type: ignore[operator]  # transformers' mixin is untyped
+            input_ids=ids,
+            attention_mask=mask,
+            music_terms=trainee.terms(heard),
+            do_sample=False,
+            max_new_tokens=max_new,
+            eos_token_id=EOS,
+            pad_token_id=0,
+            use_cache=True,
+        )
+        answers += [tokenizer.decode(row).strip() for row in written[:, longest:].tolist()]
+    return answers
