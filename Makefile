@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test check unit slow e2e examples bench clean
+.PHONY: demo test check unit slow e2e audiocraft examples bench clean
 
 demo: $(VENV)/.core  ## start the page; its address is printed
 	$(BIN)/python -m musiscene serve
@@ -21,11 +21,14 @@ check: $(VENV)/.test
 unit: $(VENV)/.test
 	$(BIN)/python -m pytest -n 2 -m "not e2e and not slow"
 
-slow: $(VENV)/.test
+slow: $(VENV)/.test audiocraft
 	$(BIN)/python -m pytest -n 2 -m slow
 
 e2e: $(VENV)/.test
 	$(BIN)/python -m pytest -m e2e
+
+audiocraft: $(VENV)/.test  ## the environment of the audiocraft backend, beside this one
+	$(BIN)/python -m musiscene.soundtracks._audiocraft.install
 
 examples: $(VENV)/.core  ## render the example clips anew
 	$(BIN)/python assets/make_examples.py
@@ -47,4 +50,4 @@ $(VENV)/.test: pyproject.toml tests/install_system.sh | $(BIN)/python
 	touch $@ $(VENV)/.core
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis screenshots
+	rm -rf $(VENV) .venv-audiocraft .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis screenshots

@@ -26,6 +26,7 @@ from musiscene.pipeline import (
     RenditionFailed,
     RenditionReady,
     ScoreOptions,
+    SoundPart,
     Sources,
     open_sources,
 )
@@ -39,6 +40,7 @@ from musiscene.types import (
     Job,
     Rendition,
     ScoreRequest,
+    Waveform,
 )
 
 Watcher = Callable[[Event], None]
@@ -115,6 +117,7 @@ class Score:
     Attributes:
         text: The words.
         brief: What the generator read from them; JSON-ready.
+        provenance: Everything that is known of how it was made, the model's licence included; JSON-ready.
     """
 
     text: str
@@ -127,6 +130,7 @@ class Score:
     duration_s: float
     seconds: float
     brief: Mapping[str, Any]
+    provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON layout of `musiscene score --json`."""
@@ -141,6 +145,7 @@ class Score:
             "duration_s": round(self.duration_s, 3),
             "seconds": round(self.seconds, 3),
             "brief": dict(self.brief),
+            "provenance": {name: value for name, value in self.provenance.items() if name != "brief"},
         }
 
 
@@ -257,12 +262,28 @@ def score(
     midi: str | os.PathLike[str] | None = None,
     generator: str | None = None,
     overrides: Mapping[str, Any] | None = None,
+    melody: str | os.PathLike[str] | None = None,
     profile: str | None = None,
     settings: Settings | None = None,
     watch: Watcher | None = None,
     stop: threading.Event | None = None,
 ) -> Score:
     """Make a soundtrack from words: a WAV file at -16 LUFS, and the notes where the generator writes them.
+
+    Args:
+        text: The words.
+        out: The WAV file.
+        duration_s: Length of the music.
+        seed: The same words and seed give the same music.
+        midi: Where the notes go, if they are wanted.
+        generator: Name of the music generator, where it differs from the profile.
+        overrides: Fields of the generator's reading; for MusicGen `{"sections": [[start_s, text], ...]}`, texts that
+            take over at their times.
+        melody: A track whose tune the music follows (generators that can).
+        profile: Name of the profile; the settings' by default.
+        settings: Read from the environment when not given.
+        watch: Is told of every event: progress, and the sound while it is written (`SoundPart`).
+        stop: Set it, from another thread, to end the work.
 
     Raises:
         RequestError: The text is empty or the duration out of range.
@@ -285,9 +306,10 @@ def score(
         duration_s=duration_s,
         seed=seed,
         overrides=overrides or {},
+        melody=None if melody is None else pipeline.probe(_path(melody)),
     )
     started = time.perf_counter()
-    job = Job(report=_reporter(watch), stop=stop or threading.Event())
+    job = Job(report=_reporter(watch), stop=stop or threading.Event(), heard=_hearer(watch))
     (soundtrack,) = pipeline.pool.generator(spec).generate([request], job)
     waveform, loudness = media.normalize_loudness(soundtrack.waveform, soundtrack.sample_rate)
     if midi is not None and soundtrack.midi is None:
@@ -309,6 +331,7 @@ def score(
         duration_s=soundtrack.duration_s,
         seconds=time.perf_counter() - started,
         brief=soundtrack.provenance.get("brief", {}),
+        provenance=soundtrack.provenance,
     )
 
 
@@ -391,3 +414,15 @@ def _reporter(watch: Watcher | None) -> Callable[[float, str], None]:
             watch(StageProgress("soundtrack", frozenset({CaptionKind.FUSION}), fraction, note))
 
     return report
+
+
+def _hearer(watch: Watcher | None) -> Callable[[int, Waveform, int], None]:
+    told_s = 0.0
+
+    def heard(number: int, piece: Waveform, sample_rate: int) -> None:
+        nonlocal told_s
+        if watch:
+            watch(SoundPart(CaptionKind.FUSION, number + 1, told_s, piece, sample_rate))
+        told_s += piece.shape[-1] / sample_rate
+
+    return heard

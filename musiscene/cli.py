@@ -77,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--duration", type=float, default=30.0, metavar="S", help="length in seconds (default 30)")
     added.add_argument("--out", type=Path, required=True, metavar="FILE.wav")
     added.add_argument("--midi", type=Path, metavar="FILE.mid", help="save the notes too")
+    added.add_argument("--melody", type=Path, metavar="TRACK", help="follow its tune (musicgen-melody, audiocraft)")
     _music(added)
     _json(added)
 
@@ -88,6 +89,8 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--takes", type=int, default=1, metavar="N", help="soundtracks per caption (default 1)")
     added.add_argument("--mix", choices=("replace", "duck", "blend"), default="replace",
                        help="what happens to the clip's own sound (default: replaced)")  # fmt: skip
+    added.add_argument("--melody", action="store_true",
+                       help="follow the tune of the music that is heard (musicgen-melody, audiocraft)")  # fmt: skip
     _music(added)
     _json(added)
 
@@ -125,6 +128,8 @@ def _sources(parser: argparse.ArgumentParser) -> None:
 def _music(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="the same words and seed, the same music")
     parser.add_argument("--generator", metavar="NAME", help="music generator (default: the profile's)")
+    parser.add_argument("--section", action="append", default=[], metavar="S:TEXT", type=_section,
+                        help="from second S on make the music from TEXT (musicgen); may be given again")  # fmt: skip
 
 
 # -- verbs -------------------------------------------------------------------------------------------------------
@@ -168,6 +173,8 @@ def _score(arguments: argparse.Namespace) -> int:
             seed=arguments.seed,
             midi=arguments.midi,
             generator=arguments.generator,
+            overrides={"sections": arguments.section} if arguments.section else {},
+            melody=arguments.melody,
             watch=bars.watch,
         )
     text = (
@@ -182,8 +189,14 @@ def _compare(arguments: argparse.Namespace) -> int:
     from musiscene.pipeline import ScoreOptions
     from musiscene.types import Mix
 
+    sections = {"sections": arguments.section} if arguments.section else {}
     options = ScoreOptions(
-        duration_s=arguments.duration, seed=arguments.seed, takes=arguments.takes, mix=Mix(arguments.mix)
+        duration_s=arguments.duration,
+        seed=arguments.seed,
+        takes=arguments.takes,
+        mix=Mix(arguments.mix),
+        overrides=dict.fromkeys(_kinds(arguments.kinds), sections) if sections else {},
+        melody=arguments.melody,
     )
     with _Bars(arguments) as bars:
         comparison = api.compare(
@@ -251,6 +264,17 @@ def _kinds(text: str | None) -> frozenset[Any]:
     if unknown or not asked:
         raise RequestError(f"There is no caption kind {', '.join(unknown) or text!r}. Choose from: {', '.join(KINDS)}.")
     return frozenset(CaptionKind(name) for name in asked)
+
+
+def _section(text: str) -> tuple[float, str]:
+    start, _, words = text.partition(":")
+    try:
+        begins_s = float(start)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no section: write the second, a colon and the words") from None
+    if not words.strip():
+        raise argparse.ArgumentTypeError(f"{text!r} has no words after the colon")
+    return begins_s, words.strip()
 
 
 def _captions_as_text(described: Description) -> str:

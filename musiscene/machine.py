@@ -26,7 +26,6 @@ DECODERS = {
 EXTRAS = {
     "models": ("torch", "transformers", "accelerate", "peft"),
     "edit": ("moviepy",),
-    "audiocraft": ("audiocraft",),
     "train": ("datasets",),
     "metrics": ("nltk", "rouge_score", "sacrebleu", "bert_score"),
     "postgres": ("psycopg",),

@@ -25,6 +25,7 @@ from musiscene.events import (
     KindUnavailable,
     RenditionFailed,
     RenditionReady,
+    SoundPart,
     StageProgress,
 )
 from musiscene.profiles import choose
@@ -40,6 +41,7 @@ from musiscene.types import (
     Rendition,
     ScoreRequest,
     Soundtrack,
+    Waveform,
 )
 from musiscene.workers import Workers
 
@@ -53,6 +55,7 @@ __all__ = [
     "RenditionFailed",
     "RenditionReady",
     "ScoreOptions",
+    "SoundPart",
     "Sources",
     "StageProgress",
     "backend_options",
@@ -122,6 +125,7 @@ class ScoreOptions:
         mix: What happens to the clip's own sound.
         music_gain_db: Level of the music beside the clip's own sound.
         overrides: Kind -> fields of the generator's brief that a person edited.
+        melody: The music follows the tune of the reference track, or of the clip's own sound (generators that can).
     """
 
     duration_s: float | None = None
@@ -130,6 +134,7 @@ class ScoreOptions:
     mix: Mix = Mix.REPLACE
     music_gain_db: float = 0.0
     overrides: Mapping[CaptionKind, Mapping[str, Any]] = field(default_factory=dict)
+    melody: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.takes <= 16:
@@ -156,7 +161,16 @@ def backend_options(settings: Settings) -> dict[str, dict[str, Any]]:
     )
     return {
         "sketch": {"soundfont": settings.soundfont} if settings.soundfont else {},
-        "musicgen": {"model": settings.musicgen, "weights_dir": settings.data_dir / "weights"},
+        "musicgen": {
+            "model": settings.musicgen,
+            "precision": settings.musicgen_precision,
+            "weights_dir": settings.data_dir / "weights",
+        },
+        "audiocraft": {
+            "model": settings.audiocraft,
+            "environment": settings.audiocraft_environment,
+            "weights_dir": settings.data_dir / "weights",
+        },
         "mu-llama": {"weights_dir": settings.data_dir / "weights"},
         "llm": {"source": language},
         "llm-picture": {"source": language},
@@ -306,6 +320,8 @@ class Pipeline:
             raise RequestError("There is no caption to make music from. Describe the clip first, or write one.")
         spec = find_generator(generator or self.profile.generator)
         duration_s = self.score_duration(sources, options.duration_s)
+        if options.melody and sources.sound is None:
+            raise RequestError(f"There is no tune to follow: {sources.silence}. Add a reference track.")
         seen = captions[CaptionKind.VIDEO].evidence if CaptionKind.VIDEO in captions else {}
         requests = [
             ScoreRequest(
@@ -315,6 +331,7 @@ class Pipeline:
                 cuts_s=tuple(seen.get("cuts_s", ())),
                 motion=tuple(seen.get("motion_curve", ())),
                 overrides=options.overrides.get(caption.kind, {}),
+                melody=sources.sound if options.melody else None,
             )
             for take in range(options.takes)
             for caption in chosen
@@ -363,7 +380,15 @@ class Pipeline:
         done = 0
         try:
             generator = self.pool.generator(spec)
+            told_s = [0.0] * len(requests)
+
+            def heard(number: int, piece: Waveform, sample_rate: int) -> None:
+                kind, take = requests[number].caption.kind, number // per_take + 1
+                workers.put(SoundPart(kind, take, told_s[number], piece, sample_rate))
+                told_s[number] += piece.shape[-1] / sample_rate
+
             job = workers.job("soundtrack", frozenset(request.caption.kind for request in requests))
+            job = replace(job, heard=heard)
             for soundtrack in generator.generate(requests, job):
                 take = done // per_take + 1
                 done += 1

@@ -60,6 +60,17 @@ def _musicgen(size: str, gb: float) -> Weights:
     )
 
 
+def _audiocraft(size: str, gb: float) -> Weights:
+    return Weights(
+        name=f"audiocraft-musicgen-{size}",
+        summary=f"MusicGen {size} in its authors' layout, for the audiocraft backend (with t5-base).",
+        license="CC-BY-NC-4.0",
+        repo_id=f"facebook/musicgen-{size}",
+        files=("state_dict.bin", "compression_state_dict.bin"),
+        size_gb=gb,
+    )
+
+
 def _smolvlm2(size: str, repo: str, gb: float) -> Weights:
     return Weights(
         name=f"smolvlm2-{size}",
@@ -179,8 +190,20 @@ _ENTRIES = (
     _musicgen("medium", 8.1),
     _musicgen("large", 13.6),
     _musicgen("melody", 6.3),
+    _musicgen("melody-large", 13.6),
     _musicgen("stereo-small", 2.4),
     _musicgen("stereo-medium", 8.1),
+    _musicgen("stereo-large", 13.6),
+    _musicgen("stereo-melody", 6.3),
+    *(_audiocraft(size, gb) for size, gb in (("small", 1.1), ("medium", 3.9), ("large", 6.8), ("melody", 3.9))),
+    Weights(
+        name="t5-base",
+        summary="T5 base: the text encoder that audiocraft's checkpoints do not carry.",
+        license="Apache-2.0",
+        repo_id="google-t5/t5-base",
+        files=("config.json", "generation_config.json", "spiece.model", *_TOKENIZER, "model.safetensors"),
+        size_gb=0.9,
+    ),
 )
 
 MANIFEST: Mapping[str, Weights] = MappingProxyType({weights.name: weights for weights in _ENTRIES})

@@ -45,7 +45,13 @@ class Settings:
     soundfont: Path | None = None
     """Another SoundFont (.sf2) for the arranger."""
     musicgen: str = ""
-    """MusicGen's weights: a name in `musiscene weights list`, or a folder; musicgen-small when empty."""
+    """MusicGen's weights: a name in `musiscene weights list`, its repository, or a folder; chosen when empty."""
+    musicgen_precision: str = ""
+    """auto, float32, bfloat16, float16 or int8; auto when empty."""
+    audiocraft: str = ""
+    """audiocraft's weights: a name in `musiscene weights list`, or a folder; audiocraft-musicgen-melody when empty."""
+    audiocraft_environment: Path | None = None
+    """Folder of audiocraft's own environment; `.venv-audiocraft` beside the checkout when empty."""
     llm_provider: str = ""
     """Where the language model is: local, hf or openai; empty for openai when there is an address, else local."""
     llm_model: str = ""

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from musiscene.errors import Stopped
-from musiscene.events import CaptionPart, Event, StageProgress
+from musiscene.events import CaptionPart, Event, SoundPart, StageProgress
 from musiscene.types import CaptionKind, Job
 
 _log = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ class Workers:
     def put(self, event: Event) -> None:
         """Tell the reader of an event, from any thread."""
         self._events.put(event)
-        if not isinstance(event, StageProgress):
+        if not isinstance(event, StageProgress | SoundPart):
             self._result.set()
 
     def wait_for_result(self, seconds: float) -> None:

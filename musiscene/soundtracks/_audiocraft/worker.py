@@ -1,0 +1,211 @@
+"""The process in audiocraft's own environment: takes orders on standard input, answers on standard output.
+
+It is run as a script and imports nothing of musiscene. Orders and answers are JSON, one a line; sound travels as NumPy
+files in a folder that the order names.
+
+```text
+{"do": "load", "model": …, "text_encoder": …}    -> {"ready": {"sample_rate": …, "channels": …, "melody": …, …}}
+{"do": "make", "folder": …, "requests": [{"text", "seed", "melody"}…], "duration_s": …, "sampling": {…}}
+                                                 -> {"progress": [done, total]}… {"made": ["0.npy", …]}
+{"do": "stop"}                                   -> {"error": "stopped"}, while something is made
+                                                 or {"error": KIND, "message": …}, KIND being memory, weights or defect
+```
+"""
+
+from __future__ import annotations
+
+import importlib.machinery
+import json
+import os
+import queue
+import sys
+import threading
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+class _StoppedError(Exception):
+    """The other side wants no more of it."""
+
+
+def prepare() -> None:
+    """Let audiocraft be imported beside a PyTorch that it does not know.
+
+    torchaudio's compiled part wants CUDA's libraries, but what audiocraft uses of it is plain Python. spaCy is imported
+    for word statistics that no published MusicGen uses.
+    """
+
+    def identity(function: Any) -> Any:
+        return function
+
+    _stub(
+        "torchaudio._extension",
+        _IS_TORCHAUDIO_EXT_AVAILABLE=False,
+        _IS_ALIGN_AVAILABLE=False,
+        fail_if_no_align=identity,
+        lazy_import_sox_ext=lambda: None,
+        _check_cuda_version=lambda: None,
+        _load_lib=lambda *_: False,
+    )
+    _stub("spacy", load=lambda *_, **__: _words)
+
+
+def _stub(name: str, **contents: Any) -> None:
+    module = types.ModuleType(name)
+    module.__spec__ = importlib.machinery.ModuleSpec(name, None)
+    module.__dict__.update(contents)
+    sys.modules[name] = module
+
+
+def _words(text: str) -> list[Any]:
+    """A text cut at white space, as much of spaCy as a whitespace tokenizer needs."""
+    return [
+        types.SimpleNamespace(text=word, lemma_=word.lower(), is_stop=False, is_punct=not any(map(str.isalnum, word)))
+        for word in text.split()
+    ]
+
+
+class Worker:
+    """One loaded model."""
+
+    def __init__(self, say: Callable[[dict[str, Any]], None]) -> None:
+        self.say = say
+        self.stop = threading.Event()
+        self.model: Any = None
+
+    def load(self, order: dict[str, Any]) -> None:
+        """Load a model; answers what it is."""
+        import torch
+        from audiocraft.models import MusicGen  # type: ignore[import-not-found]
+        from audiocraft.modules import conditioners  # type: ignore[import-not-found]
+
+        folder = order.get("text_encoder")
+        if folder:
+            import transformers
+
+            conditioners.T5Tokenizer = _Local(transformers.AutoTokenizer, folder)
+            conditioners.T5EncoderModel = _Local(transformers.T5EncoderModel, folder)
+        self.model = MusicGen.get_pretrained(order["model"])
+        self.model.set_custom_progress_callback(self._progress)
+        conditions = self.model.lm.condition_provider.conditioners
+        self.say(
+            {
+                "ready": {
+                    "sample_rate": self.model.sample_rate,
+                    "channels": self.model.audio_channels,
+                    "melody": "self_wav" in conditions,
+                    "longest_s": self.model.max_duration,
+                    "device": str(self.model.device),
+                    "torch": torch.__version__,
+                }
+            }
+        )
+
+    def make(self, order: dict[str, Any]) -> None:
+        """Make music for each request, all in one batch."""
+        import numpy as np
+        import torch
+        from audiocraft.utils import utils  # type: ignore[import-not-found]
+
+        requests, folder = order["requests"], Path(order["folder"])
+        generators = [
+            torch.Generator(self.model.device).manual_seed(int(request["seed"]) % 2**62) for request in requests
+        ]
+
+        def drawn(probabilities: Any, num_samples: int, replacement: bool = False, *, generator: Any = None) -> Any:
+            """Each row by its own generator, so that its music does not depend on the others."""
+            rows = [
+                torch.multinomial(row.reshape(-1, row.shape[-1]), num_samples, replacement, generator=own)
+                for row, own in zip(probabilities, generators, strict=True)
+            ]
+            return torch.stack(rows).reshape(*probabilities.shape[:-1], num_samples)
+
+        plain, utils.multinomial = utils.multinomial, drawn
+        try:
+            self.model.set_generation_params(duration=order["duration_s"], **order["sampling"])
+            texts = [request["text"] for request in requests]
+            melodies = [
+                None if request.get("melody") is None else torch.from_numpy(np.load(request["melody"]))
+                for request in requests
+            ]
+            with torch.inference_mode():
+                if any(melody is not None for melody in melodies):
+                    sound = self.model.generate_with_chroma(texts, melodies, order["melody_rate"], progress=True)
+                else:
+                    sound = self.model.generate(texts, progress=True)
+        finally:
+            utils.multinomial = plain
+        names = [f"{row}.npy" for row in range(len(requests))]
+        for name, waveform in zip(names, sound.float().cpu().numpy(), strict=True):
+            np.save(folder / name, waveform)
+        self.say({"made": names})
+
+    def _progress(self, done: int, total: int) -> None:
+        if self.stop.is_set():
+            raise _StoppedError
+        self.say({"progress": [done, total]})
+
+
+class _Local:
+    """Takes what would be fetched by name from a folder."""
+
+    def __init__(self, kind: Any, folder: str) -> None:
+        self._kind, self._folder = kind, folder
+
+    def from_pretrained(self, _name: str, **options: Any) -> Any:
+        """As the class that it stands for, but from the folder."""
+        return self._kind.from_pretrained(self._folder, **options)
+
+
+def _explained(error: BaseException) -> dict[str, Any]:
+    text = " ".join(str(error).split())[:300]
+    if isinstance(error, _StoppedError):
+        return {"error": "stopped"}
+    if isinstance(error, MemoryError) or "out of memory" in text or "allocate memory" in text:
+        return {"error": "memory", "message": text}
+    return {"error": "defect", "message": f"{type(error).__name__}: {text}"}
+
+
+def serve() -> None:
+    """Answer orders until standard input ends."""
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1, encoding="utf-8")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what packages print must not be taken for an answer
+
+    def say(answer: dict[str, Any]) -> None:
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+    worker = Worker(say)
+    orders: queue.Queue[dict[str, Any] | None] = queue.Queue()
+
+    def read() -> None:
+        for line in sys.stdin:
+            order = json.loads(line)
+            if order["do"] == "stop":
+                worker.stop.set()
+            else:
+                worker.stop.clear()
+                orders.put(order)
+        worker.stop.set()
+        orders.put(None)
+
+    threading.Thread(target=read, daemon=True).start()
+    prepare()
+    while (order := orders.get()) is not None:
+        try:
+            {"load": worker.load, "make": worker.make}[order["do"]](order)
+        except Exception as error:  # noqa: BLE001 - the other side is to know, and this one goes on
+            answer = _explained(error)
+            if answer["error"] == "defect":
+                import traceback
+
+                traceback.print_exc()
+                if order["do"] == "load":
+                    answer["error"] = "weights"
+            say(answer)
+
+
+if __name__ == "__main__":
+    serve()
