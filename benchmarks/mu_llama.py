@@ -7,7 +7,7 @@ bare Llama has neither LoRA, biases nor music: it is what the network costs at l
 On a CUDA device it also times the published 7B size in bfloat16 with random weights: milliseconds per token against
 the time that reading every weight once takes, and one clip with four questions in one batch.
 
-    python benchmarks/mu_llama.py [--threads 1] [--repeats 3] [--quick] [--json FILE]
+    python benchmarks/mu_llama.py [--threads 1] [--repeats 3] [--quick] [--size NAME] [--json FILE]
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,7 @@ from musiscene.networks.mu_llama.listener import Listener, load_listener
 from musiscene.networks.mu_llama.model import llama_config
 from musiscene.networks.mu_llama.sizes import Sizes
 from musiscene.networks.mu_llama.tiny import random_tensors
+from musiscene.networks.packed_linear import pack
 from musiscene.networks.tensor_files import Entry, TensorFiles
 
 PROMPT = 90
@@ -45,6 +45,9 @@ SMALL = {
         Sizes(dim=1024, layers=16, heads=16, ffn_dim=2752, prefix_layers=10, mert_dim=64, adapter_dim=256),
         40,
     ),
+    # As wide as the published network, where a token waits for weights from memory; two layers of 32, and an output
+    # matrix whose share of the weights is that of the published one.
+    "dim 4096, 2 layers": (Sizes(layers=2, prefix_layers=1, vocabulary=2000, mert_dim=64, adapter_dim=256), 96),
 }
 
 
@@ -62,6 +65,7 @@ def on_processor(sizes: Sizes, tokens: int, repeats: int) -> dict[str, Any]:
     adapter, base = random_tensors(sizes, scale=0.03)
     checkpoint = Checkpoint(sizes, _files(adapter), _files(base))
     decoder, listener = load_decoder(checkpoint), load_listener(checkpoint)
+    pack(decoder)
     plain = PlainMuLlama(sizes, adapter, base)
     bare = LlamaForCausalLM(llama_config(sizes)).train(False)
     pooled = torch.randn(1, sizes.mert_states, sizes.mert_dim)
@@ -188,15 +192,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--size", choices=list(SMALL), action="append", help="only this one (may be repeated)")
     parser.add_argument("--quick", action="store_true", help="the smaller size only, a quarter of the tokens")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     torch.manual_seed(0)
     report: dict[str, Any] = {"torch": torch.__version__, "threads": given.threads}
-    for name, (sizes, tokens) in list(SMALL.items())[: 1 if given.quick else None]:
+    for name in given.size or list(SMALL)[: 1 if given.quick else None]:
+        sizes, tokens = SMALL[name]
         tokens = tokens // 4 if given.quick else tokens
-        report[name] = on_processor(replace(sizes, vocabulary=32000), tokens, given.repeats)
+        report[name] = on_processor(sizes, tokens, given.repeats)
         print(name, {key: value for key, value in report[name].items() if key != "timings"}, flush=True)
     if torch.cuda.is_available():
         report["gpu"] = on_gpu()

@@ -21,6 +21,7 @@ from musiscene.networks.mu_llama.decoder import Decoder, Tuning, load_decoder, l
 from musiscene.networks.mu_llama.listener import Listener, load_listener
 from musiscene.networks.mu_llama.memory import memory_free, memory_need
 from musiscene.networks.mu_llama.tokenizer import LlamaTokenizer, load_tokenizer
+from musiscene.networks.packed_linear import pack
 from musiscene.networks.tensor_files import open_tensors
 
 _LOG = logging.getLogger(__name__)
@@ -85,6 +86,8 @@ def load(options: Options, setup: Setup) -> Loaded:
     _check_ear(mert, checkpoint, setup.mert)
     finish = quantizer(options.bits, dtype, device) if options.bits else None
     decoder = load_decoder(checkpoint, dtype=dtype, device=device, finish=finish)
+    if free is None or 2 * need < free:
+        pack(decoder)  # a second copy of its matrices: eight questions at once take half as long
     listener = load_listener(checkpoint, dtype=dtype, device=device)
     scenes = None
     if scene_checkpoint is not None:

@@ -105,7 +105,7 @@ def load(path: Path, *, device: str = "cpu", dtype: torch.dtype = torch.float32)
     config = read_config(files, weights)
     model = build(config, weights, files.weights)
     vocabulary = Vocabulary.read(files.vocabulary, config)
-    return model.in_precision(dtype).to(device), vocabulary
+    return model.in_precision(dtype).to(device).ready(), vocabulary
 
 
 def read_weights(path: Path) -> TensorFiles:

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from transformers import BertConfig, BertForMaskedLM
 
+from musiscene.networks.packed_linear import pack
 from musiscene.networks.swinbert.config import SwinBertConfig
-from musiscene.networks.thin_linear import make_thin
 from musiscene.networks.video_swin import VideoSwin, Watch, ignore_progress
 
 MASK_PENALTY = -10000.0
@@ -65,6 +65,11 @@ class SwinBert(nn.Module):
         self.to(dtype)
         if self.learn_vid_att is not None and exact is not None:
             self.learn_vid_att.weight.data = exact.float()
+        return self
+
+    def ready(self) -> SwinBert:
+        """Prepare for writing words on a CPU, each of which is two rows (in place); call it after the last move."""
+        pack(self.trans_encoder)
         return self
 
     def features(self, frames: Tensor, watch: Watch = ignore_progress) -> Tensor:
@@ -149,7 +154,6 @@ def _text_transformer(config: SwinBertConfig) -> Any:
         )
     )
     transformer.bert.img_embedding = nn.Linear(config.img_feature_dim, sizes.hidden_size)
-    make_thin(transformer.bert.encoder)  # each further word is two rows
     head = transformer.cls.predictions
     head.decoder.bias = head.bias  # transformers adds the decoder's bias, the checkpoints hold the head's
     return transformer
