@@ -16,15 +16,29 @@ _LOOSE = frozenset({"jazz comp", "lofi chords", "bossa comp", "scratch", "skank"
 
 _STRUMMED = frozenset({"strum", "boomchick"})
 
+_RINGING = frozenset({"ballad", "fingerpick", "arpeggio", "harp"})
+"""Patterns whose notes ring until the harmony changes: the pedal, or strings left alone."""
+
+_RINGS_S = 3.0
+"""No note rings on for longer."""
+
 
 class Accompanist:
     """Plays one layer of chords."""
 
     def __init__(
-        self, layer: Layer, instrument: Instrument, harmony: Harmony, frame: Frame, rng: random.Random
+        self,
+        layer: Layer,
+        instrument: Instrument,
+        harmony: Harmony,
+        frame: Frame,
+        rng: random.Random,
+        *,
+        busier: float = 0.0,
     ) -> None:
         self._layer, self._harmony, self._frame, self._rng = layer, harmony, frame, rng
-        self._instrument = instrument
+        self._instrument, self._busier = instrument, busier
+        self._rings = layer.pattern in _RINGING and not instrument.sustained
         arpeggiated = layer.role == "arp" or layer.pattern in ("harp", "arpeggio", "fingerpick", "sequence", "roll")
         seventh = any(len(span.chord.tones) > 3 for span in harmony.spans)
         self._voices = 4 if (seventh or layer.role == "pad" or arpeggiated) else 3
@@ -48,12 +62,38 @@ class Accompanist:
         name = self._layer.pattern
         family = patterns.COMPING[name]["c" if meter.compound else ("3" if meter.beats == 3 else "4")]
         span = max(0.05, 1.0 - self._layer.enters)
-        wish = (energy - self._layer.enters) / span * len(family)
+        wish = (energy + self._busier - self._layer.enters) / span * len(family)
         variant = int(wish * 0.999)
         if name in _LOOSE and self._rng.random() < 0.4:
             variant += self._rng.choice((-1, 1))
         text = patterns.bar_pattern(patterns.COMPING[name], meter, variant)
-        return self._play(text, bar)
+        notes = self._play(text, bar)
+        if self._rings:
+            return [self._ringing(note) for note in notes]
+        if name == "hold" and self._instrument.sustained:
+            return self._suspended(notes)
+        return notes
+
+    def _ringing(self, note: Note) -> Note:
+        """Held until the chord ends, as far as an ear would follow it."""
+        span = self._harmony.spans[self._harmony.index_at(note.beat)]
+        longest = _RINGS_S * self._frame.clock.usual_bpm() / 60.0
+        return note._replace(length=max(note.length, min(span.beat + span.length - note.beat, longest)))
+
+    def _suspended(self, notes: list[Note]) -> list[Note]:
+        """Now and then one voice comes late: it keeps the note of the chord before and steps down to its own."""
+        found: list[Note] = []
+        for note in notes:
+            index = self._harmony.index_at(note.beat)
+            fresh = index > 0 and abs(self._harmony.spans[index].beat - note.beat) < 1e-6
+            above = [pitch for pitch in self._voicings[index - 1] if 1 <= pitch - note.pitch <= 2] if fresh else []
+            late = note.length / 2
+            if above and late >= 1.0 and above[0] not in self._voicings[index] and self._rng.random() < 0.4:
+                found.append(note._replace(length=late, pitch=above[0]))
+                found.append(note._replace(beat=note.beat + late, length=note.length - late))
+            else:
+                found.append(note)
+        return found
 
     def final(self) -> list[Note]:
         """The last chord, spread a little and held to the end."""

@@ -66,8 +66,9 @@ def compose(
         mode=brief.mode,
         parts=parts,
         levels=levels,
-        level_depth_db=11.0 if brief.energy_curve else 4.0,
+        level_depth_db=8.0 if brief.energy_curve else 4.0,
         room=style.room,
+        pumps_db=style.pumps_db,
         last_chord_s=max(0.0, frame.clock.at(frame.final_beat)),
         facts=facts,
         markers=markers,
@@ -248,7 +249,9 @@ class _Session:
         return notes
 
     def _chords(self, seat: Seat, rng: random.Random) -> list[Note]:
-        player = Accompanist(seat.layer, seat.instrument, self.harmony, self.frame, rng)
+        # What is little energy for one style is plenty for another.
+        busier = 0.45 * max(0.0, 0.5 - self.style.arousal)
+        player = Accompanist(seat.layer, seat.instrument, self.harmony, self.frame, rng, busier=busier)
         notes: list[Note] = []
         for bar in range(self.frame.bars):
             written = player.bar(bar, self._gate(bar))
@@ -368,7 +371,7 @@ class _Session:
             pan=layer.pan,
             gain_db=layer.gain_db,
             reverb=layer.reverb,
-            swell=4.0 if instrument.sustained and layer.role in ("pad", "counter") else 0.0,
+            swell=self.style.swells_db if instrument.sustained and layer.role in ("pad", "counter") else 0.0,
             notes=notes,
         )
 

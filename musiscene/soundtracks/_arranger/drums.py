@@ -33,10 +33,12 @@ class Drummer:
         """The hits of one bar."""
         meter = self._frame.meter
         start = float(bar * meter.beats)
-        fill_from = float("inf")
+        fill_from, size = float("inf"), 0
         notes: list[Note] = []
         if fill and energy > 0.3:
             size = 1 if energy < 0.6 or meter.beats <= 3 else self._rng.choice((1, 2))
+            if self._groove.kit == grooves.ELECTRONIC and meter.beats == 4 and energy > 0.6 and not meter.compound:
+                size = 4 if self._groove.fill == "roll" else 2
             fill_from = start + meter.beats - size
             notes += self._fill(fill_from, size, energy)
         for line in self._groove.lines:
@@ -55,13 +57,27 @@ class Drummer:
                 if symbol == ".":
                     continue
                 beat = start + step / meter.steps_per_beat
-                if beat >= fill_from and line.key not in (grooves.KICK, grooves.PEDAL_HAT):
+                if beat >= fill_from + (2.0 if size > 2 and line.key == grooves.KICK else 0.0) and (
+                    size > 2 or line.key not in (grooves.KICK, grooves.PEDAL_HAT)
+                ):
                     continue
                 loud = {"X": 1.0, "x": 0.8, "g": 0.42}[symbol] * line.loudness
                 notes.append(Note(beat, 0.25, line.key, round(min(127, 34 + 88 * loud))))
+        ends = phrase is not None and bar == phrase.end - 1
+        if ends and not fill and energy > 0.35 and not meter.compound:
+            notes += self._hint(start + meter.beats - 0.5)
         if crash and self._groove.crash and energy > 0.45:
             notes.append(Note(start, 1.0, grooves.CRASH, round(60 + 40 * energy)))
         return notes
+
+    def _hint(self, beat: float) -> list[Note]:
+        """A phrase that goes on is closed by a small sign."""
+        keys = {line.key for line in self._groove.lines}
+        if grooves.HAT in keys and self._groove.fill != "small":
+            return [Note(beat, 0.5, grooves.OPEN_HAT, 72)]
+        if grooves.SNARE in keys:
+            return [Note(beat, 0.25, grooves.SNARE, 48), Note(beat + 0.25, 0.25, grooves.SNARE, 56)]
+        return []
 
     def final(self, beat: float, energy: float) -> list[Note]:
         """The last hit: kick and cymbal together."""
@@ -107,6 +123,8 @@ class Drummer:
     def _fill(self, start: float, beats: int, energy: float) -> list[Note]:
         keys = _FILLS[self._groove.fill]
         compound = self._frame.meter.compound
+        if self._groove.fill == "roll" and self._groove.kit == grooves.ELECTRONIC and beats >= 4:
+            return _accelerating(start, energy)
         parts = 3 if compound else (4 if energy > 0.5 else 2)
         count = beats * parts
         notes = []
@@ -117,6 +135,15 @@ class Drummer:
             loud = 62 + round(50 * energy * (index + 1) / count)
             notes.append(Note(start + index / parts, 1 / parts, key, min(120, loud)))
         return notes
+
+
+def _accelerating(start: float, energy: float) -> list[Note]:
+    """The roll of dance music before a new section: quarters, eighths, then sixteenths, ever louder."""
+    beats = [0.0, 1.0, 2.0, 2.5, *(3.0 + step / 4 for step in range(4))]
+    return [
+        Note(start + beat, 0.25, grooves.SNARE, min(118, round(58 + 14 * beat * (0.6 + 0.5 * energy))))
+        for beat in beats
+    ]
 
 
 def _halved(text: str, bar: int) -> str:

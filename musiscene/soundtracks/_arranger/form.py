@@ -158,7 +158,7 @@ def _letters(count: int, rng: random.Random) -> list[tuple[str, bool]]:
     return found
 
 
-_SECTION_LIFT = {"I": -0.18, "A": -0.04, "B": 0.06, "C": -0.1}
+_SECTION_LIFT = {"I": -0.18, "A": -0.06, "B": 0.08, "C": -0.08}
 
 
 def bar_energies(brief: Brief, frame: Frame, plan: list[Phrase], motion: tuple[float, ...]) -> list[float]:
@@ -176,9 +176,9 @@ def bar_energies(brief: Brief, frame: Frame, plan: list[Phrase], motion: tuple[f
     energies = [brief.energy] * (frame.bars + 1)
     last_start = plan[-1].start if plan else 0
     for phrase in plan:
-        lift = _SECTION_LIFT[phrase.section] + 0.05 * min(2, phrase.visit) + (0.03 if phrase.closing else 0.0)
+        lift = _SECTION_LIFT[phrase.section] + 0.08 * min(2, phrase.visit) + (0.03 if phrase.closing else 0.0)
         if phrase.start == last_start and len(plan) > 2:
-            lift += 0.06
+            lift += 0.1
         for bar in range(phrase.start, phrase.end):
             energies[bar] = brief.energy + lift * (0.6 + 0.8 * brief.energy)
     if len(motion) >= 4:

@@ -14,14 +14,34 @@ _ENDS = (
     r"is|at|some|lots|plenty)|very)\b)"
 )
 _NEGATIONS = re.compile(
-    r"\b(?:no|without(?: any| the| a)?|minus|(?:do not|don't|dont|never) (?:want|use|add|include|"
-    r"play)(?: any)?|avoid(?:ing)?(?: any)?|"
+    r"(?:\b(?:no|without(?: any| the| a)?|w/o(?:ut)?|minus|(?:do not|don't|dont|never|nobody|no one|can't|cannot) "
+    r"(?:wants?|needs?|uses?|adds?|includes?|plays?|hears?|stands?|likes?)(?: to (?:hear|have))?(?: any| the)?|"
+    r"(?:does|do|should|must|shall|may|can|did|would|will)(?: not|n't) "
+    r"(?:have|contain|include|feature|use|involve|be|need|employ|play)(?: any| the)?|no need (?:for|of)(?: any)?|"
+    r"(?:hold|lose|cut|kill|ditch|forget|spare me|spare us|scrap|banish|ban) (?:the|all|any)|"
+    r"avoid(?:s|ing|ed)?(?: any)?|"
     r"leav\w+ out(?: the| any)?|leave off|exclud\w+|skip(?: the)?|omit\w*(?: the)?|remove(?: the)?|lack(?:s|"
     r"ing)?(?: of| any)?|free of|"
     r"devoid of|absence of|absent|instead of|rather than|anything but|free from|there are no|there is no|"
     r"there's no|not(?: a| any| with)?|"
-    r"zero|sans|drop the|mute the|nor|neither|nothing)\s+(?P<list>[^.;:!?]{1,90}?)" + _ENDS
+    r"zero|sans|drop the|mute the|nor|neither|nothing))\s+(?P<list>[^.;:!?]{1,90}?)" + _ENDS
 )
+# "keep the brass out", "leave all percussion aside": the list stands inside the denial.
+_AROUND = re.compile(
+    r"\b(?:keep|keeping|leav\w+|left|cut|take|taking|get|strip\w*)\s+(?:the |all |any |out the )?"
+    r"(?P<list>[^.,;:!?]{2,48}?)\s+(?:out|away|aside|at home)\b"
+)
+# "drums are not wanted", "guitars should be absent": the list stands before it.
+_BEFORE = re.compile(
+    r"(?P<list>\b[^.;:!?]{2,60}?)\s+(?:(?:is|are|was|were|(?:should|must|shall|can|may|will|to) be|being|remains?|"
+    r"stays?|has been|have been)\s+(?:\w+ly )?(?:absent|left out|missing|omitted|excluded|removed|unwanted|unwelcome|"
+    r"forbidden|banned|off limits|out of the question|taboo|silent throughout|not (?:wanted|needed|present|used|"
+    r"heard|allowed|welcome|required|involved|playing|featured|included))|(?:should|must|may|do|does|will|shall) not "
+    r"(?:play|appear|sound|be (?:heard|used|present|there|included|featured))|(?:don't|doesn't|mustn't|shouldn't|"
+    r"won't) "
+    r"(?:play|appear|sound))\b"
+)
+_BEATLESS = re.compile(r"\b(?:no|without(?: a| any)?|zero|w/o(?:ut)?) beats?\b(?! drops?)|\bbeatless\b")
 _SUFFIX = re.compile(r"\b(?P<what>[a-z]+)[- ]?(?:less|free)\b")
 _ONLY = re.compile(
     r"\b(?:nothing (?:but|except)|only|just|solely|exclusively|nothing more than|consists? (?:only|"
@@ -141,6 +161,12 @@ def read_wishes(text: str) -> Wishes:
             name = _excluded(found[0], meaning)
             if name not in exclude:
                 exclude.append(name)
+    for match in _AROUND.finditer(text):
+        _deny(pattern, meaning, text, match.span("list"), exclude, negated)
+    for match in _BEFORE.finditer(text):
+        _deny(pattern, meaning, text, _subject(pattern, text, match.span("list")), exclude, negated)
+    if _BEATLESS.search(text) and DRUMS not in exclude:
+        exclude.append(DRUMS)
     for match in _SUFFIX.finditer(text):
         for form in (match["what"], match["what"] + "s"):
             if form in meaning and form not in ("bass",) and match["what"] not in ("rest", "end", "time"):
@@ -170,6 +196,35 @@ def read_wishes(text: str) -> Wishes:
         )
     only = _only(text, pattern, negated, nothing_but, instruments)
     return Wishes(tuple(instruments[:8]), only, tuple(dict.fromkeys(exclude)), negated)
+
+
+_JOINT = re.compile(r"\s*(?:,|and|or|nor|&|/|,\s*(?:and|or|nor))\s*(?:any\s|the\s|all\s)?\s*")
+
+
+def _subject(pattern: re.Pattern[str], text: str, span: tuple[int, int]) -> tuple[int, int]:
+    """What a verb at the end of `span` speaks of: the last list of instruments before it, and no other."""
+    found = list(pattern.finditer(text, *span))
+    if not found or span[1] - found[-1].end() > 16:
+        return (span[1], span[1])
+    first = len(found) - 1
+    while first > 0 and _JOINT.fullmatch(text, found[first - 1].end(), found[first].start()):
+        first -= 1
+    return (found[first].start(), span[1])
+
+
+def _deny(
+    pattern: re.Pattern[str],
+    meaning: dict[str, str],
+    text: str,
+    span: tuple[int, int],
+    exclude: list[str],
+    negated: list[tuple[int, int]],
+) -> None:
+    """Leave out what is named within `span`."""
+    found = [_excluded(one[0], meaning) for one in pattern.finditer(text, *span)]
+    if found:
+        negated.append(span)
+        exclude += [name for name in found if name not in exclude]
 
 
 def _reach(words: str, pattern: re.Pattern[str]) -> int:

@@ -76,9 +76,7 @@ class Composer:
         self._motifs["A"] = self._motifs["I"] = first
         second = first.inverted() if rng.random() < 0.5 else self._invent()
         self._motifs["B"] = (
-            replace(second, head=self._rhythm(min(2.2, self._density * 1.2), tail=False))
-            if rng.random() < 0.5
-            else second
+            replace(second, head=self._head(min(2.2, self._density * 1.2))) if rng.random() < 0.5 else second
         )
         self._motifs["B"] = self._matched(self._motifs["B"])
         self._motifs["C"] = self._matched(first.with_tail_first())
@@ -135,9 +133,17 @@ class Composer:
         return sorted(notes)
 
     def _invent(self) -> Motif:
-        head = self._rhythm(self._density, tail=False)
-        tail = self._rhythm(self._density * 0.6, tail=True)
-        return self._matched(Motif(head, tail, (), ()))
+        return self._matched(Motif(self._head(self._density), self._rhythm(self._density * 0.6, tail=True), (), ()))
+
+    def _head(self, density: float) -> Cell:
+        """A rhythm that can be recognised again: two notes at the least, three where the music moves."""
+        least = 2 if density < 0.5 or self._meter.beats < 3 else 3
+        head = self._rhythm(density, tail=False)
+        for _ in range(12):
+            if len(head) >= least:
+                break
+            head = self._rhythm(max(density, 0.5) * 1.25, tail=False)
+        return head
 
     def _matched(self, motif: Motif) -> Motif:
         """The motif with as many steps as its rhythms need."""

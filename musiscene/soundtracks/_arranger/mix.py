@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from musiscene.soundtracks._arranger.grooves import KICK
 from musiscene.soundtracks._arranger.piece import Part, Piece, swell_shape
 from musiscene.soundtracks._arranger.sampler import SAMPLE_RATE, PlayedNote, Sampler
 from musiscene.types import Job
@@ -43,11 +44,14 @@ def render(piece: Piece, sampler: Sampler, job: Job) -> Stereo:
     samples = round(piece.duration_s * SAMPLE_RATE)
     mixed = np.zeros((2, samples), dtype=_FLOAT)
     send = np.zeros(samples, dtype=_FLOAT)
+    dips = _dips(piece, samples)
     for number, part in enumerate(piece.parts):
         job.progress(0.1 + 0.7 * number / max(1, len(piece.parts)), f"Playing {part.name.lower()}")
         if not part.notes:
             continue
         sound = _instrument(part, piece, sampler, samples, job)
+        if dips is not None and not part.drums:
+            _follow(sound, dips, job)
         gains = _sides(part, sampler)
         for block in _blocks(samples, job):
             for side in (0, 1):
@@ -86,12 +90,35 @@ def _instrument(part: Part, piece: Piece, sampler: Sampler, samples: int, job: J
         start = max(0.0, at(note.beat))
         notes.append(PlayedNote(start, max(0.02, at(note.beat + note.length) - start), note.pitch, note.velocity))
     sound = sampler.render(notes, part.program, samples, drums=part.drums, check=job.check)
-    swell = _swell(part, piece, samples) if part.swell else None
-    if swell is not None:
-        for block in _blocks(samples, job):
-            hops = swell[block.start // _HOP : -(-block.stop // _HOP)]
-            sound[:, block] *= np.repeat(hops, _HOP)[: block.stop - block.start]
+    if part.swell:
+        _follow(sound, _swell(part, piece, samples), job)
     return sound
+
+
+def _follow(sound: Stereo, gain: Mono, job: Job) -> None:
+    """Apply a gain of one value for every `_HOP` samples, in place."""
+    for block in _blocks(sound.shape[1], job):
+        hops = gain[block.start // _HOP : -(-block.stop // _HOP)]
+        sound[:, block] *= np.repeat(hops, _HOP)[: block.stop - block.start]
+
+
+def _dips(piece: Piece, samples: int) -> Mono | None:
+    """The side chain of dance music: a gain that dips at each stroke of the bass drum and is back within a beat."""
+    strokes = [
+        piece.clock.at(note.beat) for part in piece.parts if part.drums for note in part.notes if note.pitch == KICK
+    ]
+    if piece.pumps_db <= 0.0 or not strokes:
+        return None
+    hop_s = _HOP / SAMPLE_RATE
+    back = round(min(0.32, 0.7 * 60.0 / piece.clock.usual_bpm()) / hop_s)
+    shape = 10.0 ** (-piece.pumps_db / 20.0 * np.cos(np.linspace(0.0, np.pi / 2, back)) ** 2)
+    shape[:4] = np.linspace(1.0, shape[4], 4)
+    gain = np.ones(-(-samples // _HOP), dtype=_FLOAT)
+    for stroke in strokes:
+        at = max(0, round(stroke / hop_s))
+        part = gain[at : at + back]
+        part[:] = np.minimum(part, shape[: len(part)])
+    return gain
 
 
 def _sides(part: Part, sampler: Sampler) -> tuple[np.float32, np.float32]:

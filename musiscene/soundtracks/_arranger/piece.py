@@ -174,6 +174,7 @@ class Piece:
         levels: Energy over the whole length, evenly spaced, 0 to 1: the mix follows it.
         level_depth_db: How far the mix falls at energy 0.
         room: Which of the mix's rooms it plays in.
+        pumps_db: How far everything but the drums dips at each stroke of the bass drum.
         last_chord_s: When the final chord falls.
         facts: What was decided, JSON-ready.
         markers: (beat, name) of the sections.
@@ -194,3 +195,4 @@ class Piece:
     facts: dict[str, object]
     markers: tuple[tuple[float, str], ...]
     keys: tuple[tuple[float, int, str], ...] = ()
+    pumps_db: float = 0.0

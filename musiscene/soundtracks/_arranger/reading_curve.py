@@ -10,17 +10,27 @@ _QUIET = (
     r"(?:quiet\w*|soft\w*|gentl\w*|calm\w*|slow\w*|sparse\w*|minimal\w*|low|small|subtl\w*|delicate\w*|"
     r"hushed|silen\w*|still\w*|"
     r"almost nothing|nothing|whisper\w*|simpl\w*|peaceful\w*|tender\w*|alone|solo|single|lone|empty|"
-    r"intimate\w*|subdued|restrained|faint\w*|"
-    r"tiny|mellow\w*|serene\w*|near silence|bare\w*)"
+    r"intimate\w*|subdued|restrained|faint\w*|murmur\w*|solitary|"
+    r"naked\w*|tiny|mellow\w*|serene\w*|near silence|bare\w*)"
 )
 _LOUD = (
     r"(?:loud\w*|strong\w*|intens\w*|energetic\w*|powerful\w*|big|huge|full\w*|epic\w*|explosi\w*|explod\w*|"
     r"heavy|heavily|fast\w*|"
     r"triumphant\w*|massive\w*|climax\w*|frantic\w*|dramatic\w*|thunder\w*|grand\w*|roar\w*|high|wild\w*|"
     r"fierce\w*|storm\w*|furious\w*|"
-    r"everything|chaos|fortissimo|bombastic\w*|majestic\w*)"
+    r"everything|chaos|fortissimo|bombastic\w*|majestic\w*|monstrous|colossal|enormous|gigantic|immense|tremendous|"
+    r"deafening|overwhelm\w*)"
 )
-_START = r"(?:start\w*|begin\w*|began|open\w*|intro\w*|first|initially)"
+_START = r"(?:start\w*|begin\w*|began|open\w*|intro\w*|first|initially|at the (?:top|outset)|kicks? off)"
+_GROWS = (
+    r"(?:build\w*|grow\w*|swell\w*|ris(?:e|es|ing)|get\w* (?:loud\w*|big\w*|strong\w*)|intensif\w*|escalat\w*|climb\w*|"
+    r"opens up|widen\w*|unfold\w*|blossom\w*|expand\w*|gathers?|gains?|explod\w*|erupt\w*|mounts?)"
+)
+_SHRINKS = (
+    r"(?:fad\w+|calm\w*|dies|die away|dissolv\w*|silence|dwindl\w*|drain\w*|ebb\w*|evaporat\w*|thin\w* out|wither\w*|"
+    r"melt\w*|falls? (?:away|apart|silent)|recede\w*|subsid\w*|slips? away|quiet\w*|shrink\w*|strips? (?:down|back)|"
+    r"collaps\w*|wind\w* down)"
+)
 _GAP = r"[^.;]{0,28}?"
 _LINK = r"[^.]{0,60}?"
 
@@ -86,8 +96,13 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     ("burst", r"\b(?:bursts? (?:into|out)|erupts?|explodes? (?:into|with)|all hell breaks)\b"),
     (
         "fade",
-        rf"\b{_START}\b{_GAP}\b{_LOUD}\b{_LINK}\b(?:{_QUIET}|fad\w+|calm\w*|dies|die away|dissolv\w*|"
-        rf"silence|dwindl\w*)\b",
+        rf"\b{_START}\b{_GAP}\b{_LOUD}\b{_LINK}\b(?:{_QUIET}|{_SHRINKS})\b",
+    ),
+    ("fade", rf"\b{_LOUD}\b[^.;]{{0,24}}\bat the (?:top|start|outset|beginning)\b{_LINK}\b(?:{_QUIET}|{_SHRINKS})\b"),
+    (
+        "fade",
+        r"\b(?:drains? away|draining away|ebbs? away|ebbing away|evaporates?|thins? out|withers? away|slips? away|"
+        r"until (?:only )?(?:silence|nothing (?:is left|remains))|melts? away)\b",
     ),
     (
         "fade",
@@ -110,9 +125,7 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     ),
     (
         "build",
-        rf"\b{_START}\b{_GAP}\b{_QUIET}\b{_LINK}\b(?:build\w*|grow\w*|swell\w*|ris(?:e|es|ing)|"
-        rf"get\w* (?:loud\w*|big\w*|strong\w*)|"
-        rf"intensif\w*|escalat\w*|climb\w*|{_LOUD})\b",
+        rf"\b{_START}\b{_GAP}\b{_QUIET}\b{_LINK}\b(?:{_GROWS}|{_LOUD})\b",
     ),
     (
         "build",
@@ -131,6 +144,10 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     ),
     (
         "build",
+        r"\b(?:up and up|ever upwards?|bar by bar|step by step towards? (?:a|the) (?:climax|peak)|more and more "
+        r"intense|stronger with (?:each|every)|gain(?:s|ing)? (?:strength|momentum|weight|"
+        r"intensity)|(?:rises?|grows?|swells?|climbs?|increases?) "
+        r"(?:slowly|gradually|steadily|constantly|relentlessly|inexorably))\b|"
         r"\b(?:keeps?|never stops|always|continually|constantly) (?:on )?(?:growing|building|rising|climbing)\b|"
         r"\bever (?:louder|bigger|stronger|wilder|faster)\b|\b(?:crescendo|crescendos|escalat\w+|"
         r"intensif(?:y|ies|ying)|ramps? up|mounting|rising (?:tension|"
@@ -145,6 +162,27 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
         r"(?:louder|bigger|stronger|more intense|intense|fuller|more powerful|wilder|more energetic|larger)\b|"
         r"\bfrom (?:quiet|soft|calm|nothing|silence|a whisper|almost nothing)\b[^.]{0,14}\bto\b",
     ),
+    (
+        "fade",
+        r"\b(?:energy|intensity|volume|tension|pace|loudness)\b[^.]{0,24}\b(?:drops? off|falls? off|"
+        r"declin\w+|decreas\w+|drains?|wanes?|dwindl\w+|slackens?|eases? off|fades?)\b|"
+        r"\b(?:wind|bring|dial|take|tone) (?:it|things|everything|the \w+)(?: all)? (?:slowly |gradually )?down\b|"
+        r"\b(?:then|always|ever) (?:ever )?(?:quieter|softer|calmer|fainter)\b|"
+        r"\b(?:quieter|softer|fainter) (?:and|with every)\b|\bslips? into nothing\w*|"
+        r"\b(?:los\w+|runs? out of) (?:its )?(?:strength|steam|energy|power|momentum)\b",
+    ),
+    (
+        "build",
+        r"\b(?:energy|intensity|volume|tension|loudness)\b[^.]{0,24}\b(?:increas\w+|rises?|rising|mounts?|grows?|climbs?|"
+        r"goes up|picks? up)\b|"
+        r"\b(?:turn|dial|crank|ramp|build) (?:it |things |everything |the \w+ )?up\b[^.]{0,30}\b(?:heat|volume|slowly|"
+        r"gradually|steadily|little by little|bit by bit|step by step)\b|"
+        r"\bgrow\w* (?:step by step|little by little|bit by bit|bar by bar)\b|"
+        r"\b(mount|grow|ris|build|climb|swell)\w* and (?:on and )?\1\w*\b|"
+        r"\b(?:then|always|ever) (?:ever )?(?:louder|bigger|stronger|wilder)\b|"
+        r"\b(?:louder|bigger|stronger) (?:and|with every)\b|\bincreasingly "
+        r"(?:loud|intense|heavy|strong|powerful|big)\b",
+    ),
     ("arch", r"\bswells?\b"),
     (
         "steady",
@@ -155,9 +193,47 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
 _COMPILED = tuple((name, re.compile(pattern)) for name, pattern in _PATTERNS)
 
 
+_STARTS = re.compile(
+    r"\b(?:at first|first|initially|at the outset|in the beginning|to begin with|starts?|starting|begins?|beginning|"
+    r"opens?|opening|kick\w* (?:things |it |us )?off|turns? from|moves? from|goes from|hits)\b"
+)
+_LATER = re.compile(
+    r"\b(?:then|later|finally|eventually|afterwards?|after which|ends?|ending|finish\w*|until|till|before|in the end|"
+    r"by the end|towards? the end|at last|only to|gives? way|giving way|turn\w* (?:in)?to|becom\w+|to|into|as the|"
+    r"step by step|gradual\w*|slowly|little by little|over time)\b"
+)
+_SOFT = re.compile(rf"\b(?:{_QUIET}|{_SHRINKS}|tranquil\w*|distant|shy|timid\w*|trail\w* (?:off|away))\b")
+_HARD = re.compile(
+    rf"\b(?:{_LOUD}|{_GROWS}|tutti|pounding|blaring|"
+    r"full[- ](?:force|orchestra|band|power|blast|throttle))\b"
+)
+
+
+def _in_order(text: str) -> str:
+    """A course told by what comes first and what comes later ("at first only a flute …, later the orchestra thunders"):
+    the first strength named near the start, against the last one named after a word of time.
+    """
+    start = _STARTS.search(text)
+    if start is None:
+        return ""
+    told = text[max(0, start.start() - 40) : start.start() + 220]
+    later = [match for match in _LATER.finditer(told) if match.start() > 6]
+    if not later:
+        return ""
+    named = sorted(
+        [(match.start(), 1) for match in _HARD.finditer(told)] + [(match.start(), -1) for match in _SOFT.finditer(told)]
+    )
+    before = [strength for at, strength in named if at < later[0].start()]
+    after = [strength for at, strength in named if at > later[0].start()]
+    if not before or not after or before[0] == after[-1]:
+        return ""
+    return "build" if after[-1] > 0 else "fade"
+
+
 def read_curve(text: str) -> tuple[float, ...]:
     """The curve of energy that lower-case `text` asks for, 0 to 1; empty when it asks for none."""
     for name, pattern in _COMPILED:
         if pattern.search(text):
             return CURVES[name]
-    return ()
+    name = _in_order(text)
+    return CURVES[name] if name else ()

@@ -54,6 +54,8 @@ class Style:
         loose_ms: Spread of the players' timing.
         velocity: Softest and loudest velocity at energy 0 and 1.
         room: A name of `mix.ROOMS`.
+        swells_db: How far held notes of pads and counter-lines rise and fall.
+        pumps_db: How far everything but the drums dips at each stroke of the bass drum.
         slows: How much longer the last beat before the final chord is (ritardando); 0 keeps the beat.
         cadence: "functional" (dominant to tonic), "plagal" or "loop" (the loop goes on).
         valence, arousal, tension: The feeling it serves by itself.
@@ -77,6 +79,8 @@ class Style:
     loose_ms: float = 7.0
     velocity: tuple[int, int] = (46, 108)
     room: str = "room"
+    swells_db: float = 4.0
+    pumps_db: float = 0.0
     slows: float = 0.0
     cadence: str = "functional"
     valence: float = 0.2
@@ -121,6 +125,7 @@ _ALL = (
         density=0.8,
         room="hall",
         slows=0.24,
+        swells_db=5.0,
         valence=0.35,
         arousal=0.55,
         tension=0.35,
@@ -135,9 +140,9 @@ _ALL = (
         (
             _l("melody", "", "piano", 0.0, 0.0, 1.5, 0.3, 74),
             _l("comp", "ballad", "piano", 0.0, 0.0, -3.0, 0.3, 57),
-            _l("pad", "hold", "slow strings|strings|warm pad", 0.42, -0.2, -8.0, 0.45, 62),
-            _l("counter", "", "cello|viola|french horn", 0.55, 0.3, -4.0, 0.4, 55),
-            _l("bass", "halves", "double bass|fretless bass", 0.5, 0.05, -3.0, 0.15),
+            _l("pad", "hold", "slow strings|strings|warm pad", 0.3, -0.2, -8.0, 0.45, 62),
+            _l("counter", "", "cello|viola|french horn", 0.42, 0.3, -4.0, 0.4, 55),
+            _l("bass", "halves", "double bass|fretless bass", 0.34, 0.05, -3.0, 0.15),
         ),
         groove="ballad",
         drums_enter=0.6,
@@ -158,7 +163,7 @@ _ALL = (
         "loop",
         (
             _l("melody", "", "synth lead|square lead|synth", 0.45, 0.0, 0.0, 0.3, 76),
-            _l("arp", "sequence", "synth lead|crystal|synth", 0.3, 0.3, -7.0, 0.35, 72),
+            _l("arp", "sequence", "synth lead|crystal bells|synth", 0.3, 0.3, -7.0, 0.35, 72),
             _l("comp", "stabs", "synth|synth brass|synth strings", 0.4, -0.2, -4.0, 0.25, 62),
             _l("pad", "hold", "sweep pad|warm pad|halo pad", 0.0, 0.0, -7.0, 0.4, 60),
             _l("bass", "offbeat", "synth bass|analog bass", 0.3, 0.0, 1.5, 0.05),
@@ -173,6 +178,7 @@ _ALL = (
         velocity=(70, 112),
         room="plate",
         cadence="loop",
+        pumps_db=7.0,
         valence=0.5,
         arousal=0.9,
         tension=0.25,
@@ -199,6 +205,7 @@ _ALL = (
         velocity=(68, 110),
         room="hall",
         cadence="loop",
+        pumps_db=4.0,
         valence=0.05,
         arousal=0.6,
         tension=0.35,
@@ -212,7 +219,7 @@ _ALL = (
         (
             _l("melody", "", "vibraphone|jazz guitar|electric piano|flute", 0.2, 0.2, -1.0, 0.3, 72),
             _l("comp", "lofi chords", "electric piano|jazz guitar|piano", 0.0, -0.15, -2.0, 0.2, 60),
-            _l("pad", "hold", "warm pad|glass pad", 0.4, 0.1, -11.0, 0.4, 62),
+            _l("pad", "hold", "warm pad|glass pad", 0.25, 0.1, -9.0, 0.4, 62),
             _l("bass", "hip-hop", "bass guitar|fretless bass|double bass", 0.15, 0.0, 1.0, 0.05),
         ),
         groove="lofi",
@@ -571,7 +578,16 @@ _ALL = (
         (
             _l("pad", "hold", "warm pad|halo pad|glass pad|sweep pad", 0.0, -0.2, 0.0, 0.6, 58),
             _l("pad", "hold", "slow strings|choir pad|synth strings", 0.4, 0.25, -5.0, 0.6, 65),
-            _l("arp", "arpeggio", "crystal|atmosphere|electric piano|celesta|harp", 0.1, 0.3, -4.0, 0.6, 72),
+            _l(
+                "arp",
+                "arpeggio",
+                "crystal bells|atmospheric guitar|electric piano|celesta|harp",
+                0.1,
+                0.3,
+                -4.0,
+                0.6,
+                72,
+            ),
             _l("melody", "", "electric piano|piano|vibraphone|flute", 0.25, 0.05, -1.0, 0.6, 74),
             _l("bass", "hold", "warm pad|fretless bass", 0.1, 0.0, -2.0, 0.3),
         ),
@@ -580,6 +596,7 @@ _ALL = (
         room="cathedral",
         cadence="plagal",
         slows=0.2,
+        swells_db=6.0,
         valence=0.2,
         arousal=0.08,
         tension=0.1,
@@ -605,6 +622,7 @@ _ALL = (
         density=0.5,
         room="cathedral",
         slows=0.18,
+        swells_db=9.0,
         valence=-0.8,
         arousal=0.4,
         tension=0.95,
@@ -682,6 +700,7 @@ _ALL = (
         articulation=0.95,
         room="hall",
         slows=0.12,
+        swells_db=5.0,
         valence=-0.25,
         arousal=0.9,
         tension=0.8,

@@ -18,8 +18,8 @@ _FLOAT = np.float32
 _LN10 = 2.302585
 _CENTS_A_STEP = 150.0
 """The filter's cutoff moves in steps of this size, an eighth of an octave."""
-_VELOCITY_CENTS = 1800.0
-"""How much darker the softest stroke is: three quarters of section 8.4.2's, with which soft music is dull."""
+_VELOCITY_CENTS = 1000.0
+"""How much darker the softest stroke is: less than half of section 8.4.2 allows, with all of it soft music is dull."""
 
 Mono = NDArray[np.float32]
 
