@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from musiscene import __version__, weights_cli
+from musiscene import __version__, study_cli, weights_cli
 from musiscene.errors import MusisceneError, RequestError, explain
 
 if TYPE_CHECKING:
@@ -106,6 +106,9 @@ def _parser() -> argparse.ArgumentParser:
     added = verb("weights", _doctor, "List, fetch, check and convert the weights of the neural backends.",
                  "handling weights")  # fmt: skip
     weights_cli.add_arguments(added)
+
+    added = verb("study", _doctor, "Design, freeze, run and analyse listening studies.", "working on the study")
+    study_cli.add_arguments(added)
 
     added = verb("serve", _serve, "Start the page.", "serving the page")
     added.add_argument("--host", help="address to listen on (default 127.0.0.1)")

@@ -35,7 +35,7 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     # What a participant typed, or an address that somebody made up, can never run as script here.
-    "Content-Security-Policy": "default-src 'self'; media-src 'self' blob:; connect-src 'self'; object-src 'none'; "
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; media-src 'self' blob:; connect-src 'self'; object-src 'none'; "
     "base-uri 'none'; form-action 'self'",
 }
 _SHELL = """<!doctype html>
@@ -43,7 +43,7 @@ _SHELL = """<!doctype html>
 <head>
 <meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark"><meta name="robots" content="noindex">
-<title>{title}</title>
+<title>{title}</title><link rel="icon" href="data:,">
 <link rel="stylesheet" href="../study-static/study.css">
 <script type="module" src="../study-static/study.js"></script>
 </head>
