@@ -240,7 +240,7 @@ def main() -> None:
     parser.add_argument("--sizes", default="", help="small,medium,large,tiny (default: small; on CUDA all three)")
     parser.add_argument("--steps", type=int, default=0, help="steps to write (default 40; on CUDA 503, which is 10 s)")
     parser.add_argument("--repeats", type=int, default=2)
-    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=0, help="one on a busy machine, where several wait")
     parser.add_argument("--int8", action="store_true", help="also the opt-in eight bits of a processor")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()

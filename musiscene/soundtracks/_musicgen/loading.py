@@ -44,7 +44,7 @@ def manifest_name(name: str) -> str:
     """The name in the manifest of weights, also for one given by its repository (`facebook/musicgen-small`)."""
     from musiscene.published import MANIFEST
 
-    by_repo = {weights.repo_id: known for known, weights in MANIFEST.items() if weights.repo_id}
+    by_repo = {weights.repo_id: known for known, weights in MANIFEST.items() if known.startswith("musicgen-")}
     return by_repo.get(name, name)
 
 
