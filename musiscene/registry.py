@@ -72,6 +72,7 @@ class BackendSpec:
         revision: Their pinned revision.
         license: Licence of the weights (or of the code, for a backend without weights).
         vram_gb: Memory needed on the accelerator; 0 when it runs well on a CPU.
+        answers: Its captioner has `ask(clip, question, *, seed, job)` too, which yields an answer piece by piece.
         unavailable: Says why it cannot run here, or None when it can; cheap, called for listings.
         missing_weights: Given the `Pool`'s options for this backend, says which weights are lacking and what to do, or
             None when they are there; cheap too.
@@ -90,6 +91,7 @@ class BackendSpec:
     revision: str = ""
     license: str = "MIT"
     vram_gb: float = 0.0
+    answers: bool = False
     unavailable: Callable[[], str | None] | None = None
     missing_weights: Callable[[Mapping[str, Any]], str | None] | None = None
 

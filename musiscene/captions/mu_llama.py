@@ -49,5 +49,6 @@ SPEC = BackendSpec(
     repo_id="mu-llama/MU-LLaMA",
     license="GPL-3.0 (MU-LLaMA), Llama 2 Community License, CC-BY-NC-4.0 (MERT)",
     vram_gb=20.0,
+    answers=True,
     missing_weights=_missing_weights,
 )

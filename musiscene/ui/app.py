@@ -6,32 +6,49 @@ import contextlib
 import logging
 import os
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-# Before gradio is imported: it reads these once. Nobody is told that this page is used.
-os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-
 import gradio as gr
 from gradio.utils import get_upload_folder
+from starlette.middleware import Middleware
 
-from musiscene.palette import ACCENTS, EXPLANATIONS, TITLES
+from musiscene.palette import ACCENTS
 from musiscene.pipeline import Pipeline
 from musiscene.settings import Settings
 from musiscene.study.store import RatingStore
 from musiscene.types import CaptionKind
+from musiscene.ui.ask_view import LONGEST_QUESTION
 from musiscene.ui.compare_page import build_page
 from musiscene.ui.desk import Desk
 from musiscene.ui.examples import Example, find_examples
 from musiscene.ui.files import Assets, routes
 from musiscene.ui.handlers import Handlers
-from musiscene.ui.texts import ENGLISH, duration_words, fill, size_words
+from musiscene.ui.head import Head, head
+from musiscene.ui.study_server import mounted_routes
+from musiscene.ui.texts import (
+    ENGLISH,
+    LANGUAGE_NAMES,
+    LANGUAGES,
+    duration_words,
+    fill,
+    size_words,
+    title_of,
+)
+from musiscene.ui.translation import Markers
+from musiscene.ui.warming import warm
 
 _log = logging.getLogger(__name__)
 
-SYSTEM_FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
+SYSTEM_FONTS = (
+    *("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans"),
+    *("PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "sans-serif"),
+)
 SYSTEM_MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
+
+WARM_AFTER_S = 1.5
+"""The first page goes before the warming up."""
 
 CLEAN_EVERY_S = 600.0
 """How often files that are over their time are looked for."""
@@ -42,6 +59,7 @@ class App(gr.Blocks):
 
     desk: Desk
     assets: Assets
+    marked: Markers
 
 
 def build_app(
@@ -66,9 +84,10 @@ def build_app(
     app = App(
         title=ENGLISH["title"], delete_cache=(min(keep_s, 3600), keep_s), fill_width=True, analytics_enabled=False
     )
-    app.desk, app.assets = desk, assets
+    app.desk, app.assets, app.marked = desk, assets, Markers()
     with app:
-        build_page(pipeline, Handlers(desk, examples, Path(get_upload_folder())), assets.url("musiscene.js"))
+        handlers = Handlers(desk, examples, Path(get_upload_folder()))
+        build_page(pipeline, handlers, app.marked)
     app.queue(default_concurrency_limit=8, max_size=200, api_open=False)
     return app
 
@@ -78,9 +97,11 @@ def launch_options(app: App) -> dict[str, Any]:
     settings = app.desk.settings
     return {
         "theme": gr.themes.Base(font=list(SYSTEM_FONTS), font_mono=list(SYSTEM_MONO)),
-        "head": f'<link rel="stylesheet" href="{app.assets.url("musiscene.css")}">'
-        '<meta name="color-scheme" content="light dark">',
-        "app_kwargs": {"routes": routes(app.desk, app.assets)},
+        "i18n": app.marked.i18n(),
+        "app_kwargs": {
+            "routes": [*routes(app.desk, app.assets), *mounted_routes(settings)],
+            "middleware": [Middleware(Head, text=head(app.assets.url))],
+        },
         # Uploads are linked into their comparison's folder and served from there; Gradio serves none of them.
         "blocked_paths": [get_upload_folder(), str(settings.work_dir), str(settings.data_dir)],
         "max_file_size": settings.limits.max_bytes,
@@ -114,6 +135,7 @@ def launch_app(
     )
     app.launch(**launch_options(app), **address, prevent_thread_lock=True, quiet=True)
     _log.info("serving on %s", app.local_url)
+    warm(app.desk.pipeline, after_s=WARM_AFTER_S)
     print(f"MusiScene is at {app.local_url}", flush=True)  # noqa: T201 - the address is what was asked for
     if block:
         with contextlib.suppress(KeyboardInterrupt):
@@ -145,33 +167,31 @@ def _clean_forever(desk: Desk) -> None:
         pause.wait(min(CLEAN_EVERY_S, max(5.0, desk.settings.keep_files_s / 4)))
 
 
-def _config(settings: Settings, examples: Any) -> dict[str, Any]:
-    """What the page's script has to know from the start."""
-    limits = settings.limits
-    listed: list[dict[str, str]] = [_example_dict(name, example) for name, example in examples.items()]
+def _config(settings: Settings, examples: Mapping[str, Example]) -> dict[str, Any]:
+    """What the page's script has to know from the start, in every language."""
     return {
-        "texts": dict(ENGLISH),
-        "kinds": [
-            {
-                "kind": kind.value,
-                "title": TITLES[kind],
-                "about": EXPLANATIONS[kind],
-                "light": ACCENTS[kind].light,
-                "dark": ACCENTS[kind].dark,
-            }
-            for kind in CaptionKind
-        ],
-        "examples": listed,
-        "max_bytes": limits.max_bytes,
-        "limit": fill(
-            ENGLISH["drop_limit"],
-            size=size_words(limits.max_bytes),
-            duration=duration_words(limits.max_duration_s),
-        ),
-        "keep": fill(ENGLISH["keep"], time=duration_words(settings.keep_files_s)),
+        "languages": {language: _in_language(language, settings, examples) for language in LANGUAGES},
+        "language_names": dict(LANGUAGE_NAMES),
+        "accents": {kind.value: {"light": ACCENTS[kind].light, "dark": ACCENTS[kind].dark} for kind in CaptionKind},
+        "max_bytes": settings.limits.max_bytes,
         "max_comment": 2000,
+        "max_question": LONGEST_QUESTION,
     }
 
 
-def _example_dict(name: str, example: Example) -> dict[str, str]:
-    return {"id": name, "title": example.title, "kind": example.kind, "about": example.about}
+def _in_language(language: str, settings: Settings, examples: Mapping[str, Example]) -> dict[str, Any]:
+    texts, limits = LANGUAGES[language], settings.limits
+    longest = duration_words(limits.max_duration_s, texts)
+    return {
+        "texts": dict(texts),
+        "kinds": [
+            {"kind": kind.value, "title": title_of(kind, texts), "about": texts[f"kind_{kind}_about"]}
+            for kind in CaptionKind
+        ],
+        "examples": [
+            {"id": name, "kind": example.kind, "title": example.title_in(language), "about": example.about_in(language)}
+            for name, example in examples.items()
+        ],
+        "limit": fill(texts["drop_limit"], size=size_words(limits.max_bytes), duration=longest),
+        "keep": fill(texts["keep"], time=duration_words(settings.keep_files_s, texts)),
+    }

@@ -9,35 +9,40 @@ import gradio as gr
 
 from musiscene.pipeline import Pipeline
 from musiscene.ui import view
+from musiscene.ui.ask_view import ask_view
+from musiscene.ui.caption_view import captions_view
 from musiscene.ui.handlers import Handlers
 from musiscene.ui.parts import part
 from musiscene.ui.settings_panel import blind_switch, settings_panel
-from musiscene.ui.texts import ENGLISH as T
+from musiscene.ui.texts import texts_for
+from musiscene.ui.translation import Markers
 
 # What the script knows goes along with every press; Gradio calls this in the browser and sends its result.
 _SEND_PAGE = "(_page, ...others) => [window.musiscene.page(), ...others]"
 _SEND_PAGE_ALONE = "() => [window.musiscene.page()]"
 
 
-def build_page(pipeline: Pipeline, handlers: Handlers, script_url: str) -> None:
+def build_page(pipeline: Pipeline, handlers: Handlers, marked: Markers) -> None:
     """Lay the page out in the open `gr.Blocks` and connect it."""
     person = ""
-    part("header", script_url=script_url)
-    source = part("source", view.source_view(None), script_url=script_url)
+    header = part("header")
+    source = part("source", view.source_view(None))
     with gr.Row(elem_id="ms-actions"):
-        both = gr.Button(T["both"], variant="primary", elem_id="ms-both", min_width=160)
-        describe = gr.Button(T["describe"], elem_id="ms-describe", min_width=100)
-        score = gr.Button(T["score"], elem_id="ms-score", min_width=100)
-        stop = gr.Button(T["stop"], variant="stop", elem_id="ms-stop", min_width=80)
-        blind = blind_switch()
-    progress = part("progress", view.progress_view(None, person), script_url=script_url)
-    settings = settings_panel(pipeline, blind)
-    captions = part("captions", view.captions_view(None, person), script_url=script_url)
-    player = part("player", view.player_view(None, person), script_url=script_url)
-    history = part("history", script_url=script_url)
+        both = gr.Button(marked("both"), variant="primary", elem_id="ms-both", min_width=160)
+        describe = gr.Button(marked("describe"), elem_id="ms-describe", min_width=100)
+        score = gr.Button(marked("score"), elem_id="ms-score", min_width=100)
+        stop = gr.Button(marked("stop"), variant="stop", elem_id="ms-stop", min_width=80)
+        blind = blind_switch(marked)
+    progress = part("progress", view.progress_view(None, person))
+    settings = settings_panel(pipeline, blind, marked)
+    machine = part("machine")
+    captions = part("captions", captions_view(None, person))
+    ask = part("ask", ask_view(None, person, (None, "")))
+    player = part("player", view.player_view(None, person))
+    history = part("history")
     page = gr.JSON(visible=False)
 
-    parts = [source, progress, captions, player]
+    parts = [source, progress, captions, ask, player]
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     # One limit for everything that works or waits for work; who works when is the turnstile's business.
     working: dict[str, Any] = {**quiet, "concurrency_id": "work", "concurrency_limit": 24, "trigger_mode": "multiple"}
@@ -49,7 +54,16 @@ def build_page(pipeline: Pipeline, handlers: Handlers, script_url: str) -> None:
     source.open_upload(handlers.open_upload, None, parts, **prompt)
     source.open_example(handlers.open_example, None, parts, **prompt)
     source.set_reference(handlers.set_reference, None, parts, **prompt)
+    captions.imagine(handlers.imagine, None, parts, **working)
+    ask.ask(handlers.ask, None, parts, **working)
+    ask.stop_asking(handlers.stop_asking, None, None, **{**prompt, "queue": False})
+    machine.look(handlers.look, None, machine, **prompt)
     player.rate(handlers.rate, None, parts, **prompt)
+
+    def translate(event: gr.EventData) -> list[Any]:
+        return settings.translated(texts_for(event._data.get("lang")))
+
+    header.translate(translate, None, list(settings.choosing), **prompt)
 
     def restore(event: gr.EventData) -> Iterator[tuple[Any, ...]]:
         first = settings.restored(event._data.get("options"))
@@ -66,7 +80,7 @@ def _with_seed(handler: Callable[..., Iterator[tuple[Any, ...]]]) -> Callable[..
 
     def handle(sent: Any, *settings: Any) -> Iterator[tuple[Any, ...]]:
         for values in handler(sent, *settings):
-            player = values[3]
+            player = values[-1]
             seed = (player.get("options") or {}).get("seed") if isinstance(player, dict) else None
             yield (*values, gr.skip() if seed is None or "tracks" not in player else seed)
 

@@ -12,12 +12,13 @@ import threading
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path, PureWindowsPath
 from typing import Any, Literal, TypeAlias
 
 from musiscene import media
-from musiscene.errors import RequestError, StorageError
-from musiscene.palette import TITLES
+from musiscene.captions._language.brief import shorten
+from musiscene.errors import MusisceneError, StorageError
 from musiscene.pipeline import (
     CaptionPart,
     CaptionReady,
@@ -30,7 +31,8 @@ from musiscene.pipeline import (
     open_sources,
 )
 from musiscene.types import Caption, CaptionKind, CaptionSet, Clip, Rendition
-from musiscene.ui.texts import ENGLISH, fill
+from musiscene.ui.exchange import Exchange
+from musiscene.ui.texts import PageError, title_of
 
 LONGEST_CAPTION = 2000
 """Characters of an edited caption."""
@@ -39,6 +41,9 @@ PEAKS = 400
 """Points of a drawn waveform."""
 
 STATE_FILE = "comparison.json"
+
+STOPPED = "stopped"
+"""Reason of a soundtrack that was not made because the work was stopped; a key of the page's texts."""
 
 Phase: TypeAlias = Literal["idle", "waiting", "captions", "soundtracks", "stopped", "done"]
 """What the work on a comparison is at."""
@@ -74,7 +79,7 @@ class Work:
     ahead: int = 0
     seconds_left: float | None = None
     note: str = ""
-    error: str = ""
+    error: MusisceneError | str = ""
 
 
 class Comparison:
@@ -102,12 +107,15 @@ class Comparison:
         self.briefs: dict[CaptionKind, dict[str, Any]] = {}
         """Fields of the arranger's brief that a person changed."""
         self.seed: int | None = None
+        self.questions: list[Exchange] = []
+        """What was asked about the music, oldest first."""
         self.blind = False
         self.scores: dict[str, dict[str, dict[str, Any]]] = {}
         """Person -> track id -> "score" and "comment"."""
         self.made_at = time.time()
         self.work = Work()
         self.stop = threading.Event()
+        self.stop_asking = threading.Event()
         self.version = 0
         self._changed = threading.Condition(threading.RLock())
         self.followers = 0
@@ -129,6 +137,11 @@ class Comparison:
         return open_sources(self.clip, self.reference)
 
     @property
+    def active(self) -> bool:
+        """Whether something of it is still changing by itself."""
+        return self.work.busy or any(exchange.busy for exchange in self.questions)
+
+    @property
     def duration_s(self) -> float:
         """Length of the comparison's timeline: that of the soundtracks, else of the clip."""
         lengths = [track.rendition.duration_s for track in self.tracks if track.rendition]
@@ -143,7 +156,7 @@ class Comparison:
         for track in self.tracks:
             if track.id == track_id and track.rendition is not None:
                 return track
-        raise RequestError("That soundtrack is not part of this comparison any more. Reload the page.")
+        raise PageError("no_track")
 
     def revealed_to(self, person: str) -> bool:
         """Whether `person` may know which soundtrack came from which caption."""
@@ -187,14 +200,14 @@ class Comparison:
                 continue
             text = " ".join(str(texts[kind.value]).split())
             if not text:
-                raise RequestError(fill(ENGLISH["caption_blank"], title=TITLES[kind]))
+                raise PageError("caption_blank", title=partial(title_of, kind))
             if len(text) > LONGEST_CAPTION:
-                raise RequestError(fill(ENGLISH["caption_too_long"], limit=LONGEST_CAPTION, n=len(text)))
+                raise PageError("caption_too_long", limit=LONGEST_CAPTION, n=len(text))
             written = self.written.get(kind)
             if written is not None and text == " ".join(written.text.split()):
                 captions = captions.adding(written)
             elif text != captions[kind].text:
-                captions = captions.adding(replace(captions[kind], text=text, backend="edited"))
+                captions = captions.adding(_edited(captions[kind], written or captions[kind], text))
         return captions
 
     def plan_tracks(self, kinds: Iterable[CaptionKind], takes: int, *, shuffle: bool) -> None:
@@ -314,6 +327,7 @@ class Comparison:
             "options": self.options,
             "briefs": dict(self.briefs),
             "seed": self.seed,
+            "questions": [exchange.as_dict() for exchange in self.questions],
             "blind": self.blind,
             "scores": self.scores,
             "made_at": self.made_at,
@@ -366,6 +380,7 @@ def open_folder(folder: Path, probe: Any) -> Comparison:
     comparison.options = document["options"]
     comparison.briefs = {CaptionKind(kind): value for kind, value in document["briefs"].items()}
     comparison.seed, comparison.blind = document["seed"], document["blind"]
+    comparison.questions = [Exchange.read(value) for value in document.get("questions", ())]
     comparison.scores, comparison.made_at = document["scores"], document["made_at"]
     if comparison.tracks:
         comparison.work.phase = "done"
@@ -391,6 +406,14 @@ def take_file(source: Path, folder: Path, name: str) -> Path:
     except OSError as error:
         raise StorageError(f"{plain} cannot be kept for working on it: {error.strerror}.") from error
     return target
+
+
+def _edited(caption: Caption, written: Caption, text: str) -> Caption:
+    """`caption` with a person's own words; a music brief that they took says so, and keeps what it was made from."""
+    evidence = dict(written.evidence)
+    if text == evidence.get("music_brief") or text == shorten(written.text):
+        evidence |= {"text_is": "music brief", "full_caption": written.text}
+    return replace(caption, text=text, backend="edited", evidence=evidence)
 
 
 def _letter(index: int) -> str:
@@ -420,7 +443,7 @@ def _track(value: Mapping[str, Any], folder: Path) -> Track:
     track = Track(value["id"], value["letter"], kind, value["take"], value["state"], reason=value["reason"])
     track.peaks = value["peaks"]
     if track.state in ("waiting", "working"):  # the work ended with the server
-        track.state, track.reason = "failed", ENGLISH["stopped"]
+        track.state, track.reason = "failed", STOPPED
     stored = value["rendition"]
     if stored:
         track.rendition = Rendition(

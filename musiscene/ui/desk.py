@@ -13,20 +13,23 @@ import shutil
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from musiscene import media, workspace
-from musiscene.errors import MusisceneError, RequestError, Stopped, StorageError, explain
-from musiscene.palette import TITLES
-from musiscene.pipeline import ALL_KINDS, Pipeline, ScoreOptions
+from musiscene.errors import MusisceneError, Stopped, StorageError, explain
+from musiscene.pipeline import Pipeline, ScoreOptions
+from musiscene.profiles import Profile, choose
 from musiscene.settings import Settings
 from musiscene.study.store import Rating, RatingStore, Summary
-from musiscene.types import CaptionKind, CaptionSet, Mix
-from musiscene.ui.comparison import STATE_FILE, Comparison, Phase, open_folder, take_file, waveform_peaks
-from musiscene.ui.texts import ENGLISH, duration_words, fill
+from musiscene.types import CaptionKind, CaptionSet
+from musiscene.ui.asking import Asker
+from musiscene.ui.availability import Availability
+from musiscene.ui.choices import Choices
+from musiscene.ui.comparison import STATE_FILE, STOPPED, Comparison, Phase, open_folder, take_file, waveform_peaks
+from musiscene.ui.texts import GoneError, PageError, Texts, Translated, duration_words
 from musiscene.ui.turnstile import Turnstile
 
 _log = logging.getLogger(__name__)
@@ -40,47 +43,6 @@ ABANDONED_AFTER_S = 20.0
 """Work that nobody looks at is stopped after this time: long enough for a page to be reloaded."""
 
 
-@dataclass(frozen=True, slots=True)
-class Choices:
-    """What a person chose under Settings.
-
-    Attributes:
-        kinds: Captions to make.
-        duration_s: Length of the music; None for the clip's own.
-        seed: Of the music; None for a new one.
-        takes: Soundtracks per caption.
-        mix: What happens to the clip's own sound.
-        music_gain_db: Level of the music beside it.
-        captioners: Kind -> backend, where it differs from the profile.
-        generator: The music generator, where it differs from the profile.
-        blind: Hide which is which until all are rated.
-    """
-
-    kinds: frozenset[CaptionKind] = ALL_KINDS
-    duration_s: float | None = None
-    seed: int | None = None
-    takes: int = 1
-    mix: Mix = Mix.REPLACE
-    music_gain_db: float = 0.0
-    captioners: Mapping[CaptionKind, str] = field(default_factory=dict)
-    generator: str | None = None
-    blind: bool = False
-
-    def as_dict(self) -> dict[str, Any]:
-        """JSON-ready, for the manifest and for the browser's history."""
-        return {
-            "kinds": [kind.value for kind in CaptionKind if kind in self.kinds],
-            "duration_s": self.duration_s,
-            "locked": self.seed is not None,
-            "takes": self.takes,
-            "mix": self.mix.value,
-            "music_gain_db": self.music_gain_db,
-            "captioners": {kind.value: name for kind, name in self.captioners.items()},
-            "generator": self.generator,
-            "blind": self.blind,
-        }
-
-
 class Desk:
     """All comparisons of one application. Safe to use from several threads at once."""
 
@@ -90,6 +52,8 @@ class Desk:
         self._lock = threading.Lock()
         # Each piece of work uses two or three threads of its own, so two of them fill a small machine.
         self._turnstile = Turnstile(max(2, (os.cpu_count() or 2) // 2))
+        self.availability = Availability(pipeline.pool)
+        self.asker = Asker(pipeline, self._turnstile, self.availability)
 
     # -- opening -------------------------------------------------------------------------------------------------
 
@@ -123,9 +87,11 @@ class Desk:
                 return comparison
         folder = self.settings.work_dir / token
         if not _TOKEN.fullmatch(token) or not (folder / STATE_FILE).is_file():
-            keep = duration_words(self.settings.keep_files_s)
-            raise StorageError(fill(ENGLISH["gone"], time=keep))
+            raise GoneError("gone", time=self._keep_words)
         return self._remember(open_folder(folder, self.pipeline.probe))
+
+    def _keep_words(self, texts: Texts) -> str:
+        return duration_words(self.settings.keep_files_s, texts)
 
     def _remember(self, comparison: Comparison) -> Comparison:
         with self._lock:
@@ -144,7 +110,7 @@ class Desk:
             MusisceneError: The track cannot be used, or work is under way.
         """
         if comparison.work.busy:
-            raise RequestError("Press Stop, or wait until the work is done, before you change the reference music.")
+            raise PageError("busy_reference")
         comparison = self._fresh(comparison, keep_captions=False)
         clip = None
         if path is not None:
@@ -184,6 +150,7 @@ class Desk:
         except MusisceneError:
             return
         comparison.stop.set()
+        comparison.stop_asking.set()
         with self._lock:
             self._open.pop(token, None)
         shutil.rmtree(comparison.folder, ignore_errors=True)
@@ -211,6 +178,7 @@ class Desk:
         score: bool,
         edits: Mapping[str, str] | None = None,
         briefs: Mapping[str, Mapping[str, Any]] | None = None,
+        again: frozenset[CaptionKind] | None = None,
     ) -> Comparison:
         """Begin to describe, to score, or both; return the comparison that the results appear in.
 
@@ -223,18 +191,19 @@ class Desk:
             score: Make soundtracks.
             edits: Kind -> text of captions that were edited in the page.
             briefs: Kind -> fields of the arranger's brief that were edited in the page.
+            again: Captions to write while all others stay as they are; None for all that were chosen.
 
         Raises:
             RequestError: It is at work already, or there is nothing to score.
         """
         if comparison.work.busy:
-            raise RequestError("This clip is being worked on. Press Stop to begin anew.")
+            raise PageError("busy")
         captions = comparison.with_edits(edits or {})
         kinds = choices.kinds
         if not kinds:
-            raise RequestError("Choose at least one caption under Settings.")
+            raise PageError("no_kinds")
         if score and not describe and not any(kind in captions for kind in kinds):
-            raise RequestError(ENGLISH["need_captions"])
+            raise PageError("need_captions")
         seed = secrets.randbelow(2**31) if choices.seed is None else choices.seed
         options = ScoreOptions(
             duration_s=choices.duration_s,
@@ -248,20 +217,29 @@ class Desk:
         comparison = self._fresh(comparison, keep_captions=True)
         with comparison.changing():
             if comparison.work.busy:
-                raise RequestError("This clip is being worked on. Press Stop to begin anew.")
+                raise PageError("busy")
             comparison.captions = captions
             comparison.stop = threading.Event()
-            engine = choices.generator or self.pipeline.profile.generator
-            comparison.options = {**choices.as_dict(), "engine": engine}
+            profile = self._profile(choices)
+            engine = choices.generator or profile.generator
+            comparison.options = {**choices.as_dict(), "engine": engine, "profile": profile.name}
             comparison.blind = choices.blind
             comparison.briefs = {CaptionKind(kind): dict(fields) for kind, fields in (briefs or {}).items() if fields}
             comparison.work = replace(comparison.work, phase="idle", busy=True, ahead=0, seconds_left=None, error="")
             if describe:
-                kept = [caption for caption in comparison.captions.values() if caption.backend == "edited"]
-                comparison.captions = CaptionSet(kept)
-                comparison.unavailable = {}
+                comparison.captions = CaptionSet(
+                    caption
+                    for caption in comparison.captions.values()
+                    if (caption.backend == "edited" if again is None else caption.kind not in again)
+                )
+                wanted = kinds if again is None else again
+                comparison.unavailable = {
+                    kind: reason
+                    for kind, reason in comparison.unavailable.items()
+                    if again is not None and kind not in again
+                }
                 comparison.writing = {
-                    kind: 0.0 for kind in CaptionKind if kind in kinds and kind not in comparison.captions
+                    kind: 0.0 for kind in CaptionKind if kind in wanted and kind not in comparison.captions
                 }
             if score:
                 comparison.seed = seed
@@ -269,7 +247,7 @@ class Desk:
             options = replace(options, overrides=comparison.briefs)
         threading.Thread(
             target=self._work,
-            args=(comparison, choices, options, describe, score),
+            args=(comparison, choices, options, (kinds if again is None else again) if describe else None, score),
             name=f"musiscene-work-{comparison.token[:4]}",
             daemon=True,
         ).start()
@@ -279,27 +257,54 @@ class Desk:
         """Stop the work on this comparison, and on no other."""
         comparison.stop.set()
 
+    def _profile(self, choices: Choices) -> Profile:
+        return choose(choices.profile, self.pipeline.pool.options) if choices.profile else self.pipeline.profile
+
+    def imagine(self, comparison: Comparison) -> Comparison:
+        """Write the scene of a silent clip from its picture, and leave everything else as it is.
+
+        Raises:
+            RequestError: It is at work already, or nobody here can do it.
+        """
+        spec, lacks = self.availability.scene_painter()
+        if spec is None or lacks:
+            raise PageError("imagine_missing", after=lacks)
+        before = Choices.read(comparison.options)
+        scene = frozenset({CaptionKind.MSI})
+        choices = replace(
+            before, kinds=before.kinds | scene, captioners={**before.captioners, CaptionKind.MSI: spec.name}
+        )
+        return self.start(comparison, choices, describe=True, score=False, again=scene)
+
     def _work(
-        self, comparison: Comparison, choices: Choices, options: ScoreOptions, describe: bool, score: bool
+        self,
+        comparison: Comparison,
+        choices: Choices,
+        options: ScoreOptions,
+        describe: frozenset[CaptionKind] | None,
+        score: bool,
     ) -> None:
         phase: Phase = "done"
-        error = ""
+        error: MusisceneError | str = ""
         try:
             with self._turnstile.turn(comparison.stop, lambda ahead: _set_waiting(comparison, ahead)):
-                if describe:
-                    self._describe(comparison, choices)
+                if describe is not None:
+                    self._describe(comparison, choices, describe)
                 if score:
                     self._score(comparison, choices, options)
         except Stopped:
             phase = "stopped"
         except Exception as problem:  # noqa: BLE001 - whatever happens in this thread has to reach the page in words
-            phase, error = "idle", explain(problem, "making the soundtracks" if score else "writing the captions")
+            phase = "idle"
+            error = (
+                problem
+                if isinstance(problem, Translated)
+                else explain(problem, "making the soundtracks" if score else "writing the captions")
+            )
         with comparison.changing():
             comparison.writing, comparison.partial = {}, {}
             comparison.tracks = [
-                track
-                if track.state in ("ready", "failed")
-                else replace(track, state="failed", reason=ENGLISH["stopped"])
+                track if track.state in ("ready", "failed") else replace(track, state="failed", reason=STOPPED)
                 for track in comparison.tracks
             ]
             comparison.work = replace(
@@ -309,16 +314,17 @@ class Desk:
             comparison.save()
         except StorageError as problem:
             with comparison.changing():
-                comparison.work.error = str(problem)
+                comparison.work.error = problem
 
-    def _describe(self, comparison: Comparison, choices: Choices) -> None:
+    def _describe(self, comparison: Comparison, choices: Choices, kinds: frozenset[CaptionKind]) -> None:
         with comparison.changing():
             comparison.work.phase, comparison.work.seconds_left = "captions", None
         for event in self.pipeline.describe(
             comparison.sources,
-            kinds=choices.kinds,
-            captioners=choices.captioners,
+            kinds=kinds,
+            captioners={**self._profile(choices).captioners, **choices.captioners},
             known=comparison.captions,
+            prompts=choices.prompts,
             stop=comparison.stop,
         ):
             comparison.apply(event)
@@ -328,7 +334,7 @@ class Desk:
         kinds = [kind for kind in CaptionKind if kind in choices.kinds and kind in comparison.captions]
         if not kinds:
             reasons = " ".join(comparison.unavailable.values())
-            raise RequestError(f"{ENGLISH['need_captions']} {reasons}".strip())
+            raise PageError("need_captions", after=reasons)
         with comparison.changing():
             comparison.work.phase, comparison.work.seconds_left = "soundtracks", None
             comparison.plan_tracks(kinds, options.takes, shuffle=comparison.blind)
@@ -338,7 +344,7 @@ class Desk:
             comparison.captions,
             comparison.folder / "results",
             kinds=frozenset(kinds),
-            generator=choices.generator,
+            generator=choices.generator or self._profile(choices).generator,
             options=options,
             stop=comparison.stop,
         ):
@@ -369,9 +375,9 @@ class Desk:
         try:
             while True:
                 seen = comparison.version
-                busy = comparison.work.busy
+                active = comparison.active
                 yield comparison
-                if not busy:
+                if not active:
                     return
                 pause = threading.Event()
                 pause.wait(interval_s)  # several changes become one message
@@ -379,8 +385,9 @@ class Desk:
         finally:
             with comparison.changing():
                 comparison.followers -= 1
-            if comparison.work.busy and not comparison.followers:
-                timer = threading.Timer(ABANDONED_AFTER_S, _stop_if_abandoned, (comparison, comparison.stop))
+            if comparison.active and not comparison.followers:
+                stops = (comparison.stop, comparison.stop_asking)
+                timer = threading.Timer(ABANDONED_AFTER_S, _stop_if_abandoned, (comparison, *stops))
                 timer.daemon = True
                 timer.start()
 
@@ -422,7 +429,7 @@ class Desk:
 
     def summaries(self, comparison: Comparison) -> tuple[list[Summary], list[Summary]]:
         """Of this clip and of every clip, kinds in their order; empty lists when the database cannot be read."""
-        order = [kind.value for kind in TITLES] + ["all"]
+        order = [*CaptionKind, "all"]
         try:
             both = self.store.summaries(comparison.clip_hash), self.store.summaries()
         except StorageError as error:
@@ -447,6 +454,7 @@ def _set_waiting(comparison: Comparison, ahead: int) -> None:
         comparison.work.phase, comparison.work.ahead = "waiting", ahead
 
 
-def _stop_if_abandoned(comparison: Comparison, stop: threading.Event) -> None:
+def _stop_if_abandoned(comparison: Comparison, *stops: threading.Event) -> None:
     if not comparison.followers:
-        stop.set()
+        for stop in stops:
+            stop.set()

@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from musiscene import media
 from musiscene.errors import MusisceneError, explain
 from musiscene.types import CaptionKind
 from musiscene.ui import view
@@ -26,8 +27,27 @@ from musiscene.ui.comparison import Comparison
 from musiscene.ui.desk import Desk, app_version
 
 STATIC = Path(__file__).parent / "static"
-SCRIPTS = ("dom.js", "switcher.js", "source.js", "captions.js", "compare.js", "history.js", "page.js")
+SCRIPTS = (
+    "dom.js",
+    "switcher.js",
+    "source.js",
+    "moments.js",
+    "captions.js",
+    "ask.js",
+    "machine.js",
+    "track.js",
+    "compare.js",
+    "history.js",
+    "page.js",
+)
 """Parts of the page's script, in the order in which they need each other."""
+
+POSTER = "poster.jpg"
+"""A picture of the clip, for what a browser cannot play itself."""
+
+_POSTER_SIDE = 960
+_POSTER_AT = 0.1
+"""Part of the clip: the first picture is often black."""
 
 _TYPES = {".wav": "audio/wav", ".mid": "audio/midi", ".mp4": "video/mp4"}
 _PRIVATE = {"Cache-Control": "private, max-age=3600", "X-Content-Type-Options": "nosniff"}
@@ -46,6 +66,8 @@ def routes(desk: Desk, assets: Assets) -> list[Route]:
 
     def media_file(request: Request) -> Response:
         comparison = found(request)
+        if request.path_params["name"] == POSTER:
+            return poster(comparison)
         path = comparison.public_file(request.path_params["name"])
         if path is None or not path.is_file():
             raise HTTPException(404, "There is no such file in this comparison.")
@@ -54,6 +76,13 @@ def routes(desk: Desk, assets: Assets) -> list[Route]:
         disposition = "attachment" if "save" in request.query_params else "inline"
         headers = _UPLOADED if path == comparison.clip.path else _PRIVATE
         return FileResponse(path, media_type=kind, filename=name, content_disposition_type=disposition, headers=headers)
+
+    def poster(comparison: Comparison) -> Response:
+        try:
+            path = make_poster(comparison)
+        except MusisceneError as error:
+            raise HTTPException(404, str(error)) from None
+        return FileResponse(path, media_type="image/jpeg", headers=_PRIVATE)
 
     def plot(request: Request) -> Response:
         comparison = found(request)
@@ -94,6 +123,23 @@ def routes(desk: Desk, assets: Assets) -> list[Route]:
     ]
 
 
+def make_poster(comparison: Comparison) -> Path:
+    """A JPEG of one picture of the clip, made once.
+
+    Raises:
+        MusisceneError: There is no picture, or it cannot be decoded.
+    """
+    path = comparison.folder / POSTER
+    if not path.is_file():
+        from PIL import Image
+
+        clip = comparison.clip
+        frames = media.frames_at(clip, [_POSTER_AT * clip.duration_s], max_side=_POSTER_SIDE)
+        with media.atomic_path(path) as part:
+            Image.fromarray(frames.images[0]).save(part, "JPEG", quality=85)
+    return path
+
+
 def manifest(comparison: Comparison) -> dict[str, Any]:
     """Everything that is needed to make the results again; paths are those in the zip."""
     renditions = []
@@ -108,6 +154,12 @@ def manifest(comparison: Comparison) -> dict[str, Any]:
         "clip": {**clip, "path": comparison.clip_name, "sha256": comparison.clip_hash},
         "reference": None if reference is None else {**reference, "path": comparison.reference_name},
         "captions": {kind.value: caption.as_dict() for kind, caption in comparison.captions.items()},
+        "captions_as_written": {
+            kind.value: comparison.written[kind].as_dict()
+            for kind, caption in comparison.captions.items()
+            if caption.backend == "edited" and kind in comparison.written
+        },
+        "questions": [exchange.as_dict() for exchange in comparison.questions],
         "unavailable": {kind.value: reason for kind, reason in comparison.unavailable.items()},
         "options": {**comparison.options, "seed": comparison.seed},
         "briefs": {kind.value: brief for kind, brief in comparison.briefs.items()},

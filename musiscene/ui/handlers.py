@@ -14,15 +14,18 @@ from typing import Any
 
 import gradio as gr
 
-from musiscene.errors import MusisceneError, RequestError, explain
-from musiscene.types import CaptionKind, Mix
+from musiscene.errors import MusisceneError
 from musiscene.ui import view
+from musiscene.ui.ask_view import ask_view
+from musiscene.ui.caption_view import captions_view
+from musiscene.ui.choices import read_choices
 from musiscene.ui.comparison import Comparison
-from musiscene.ui.desk import Choices, Desk
+from musiscene.ui.desk import Desk
 from musiscene.ui.examples import Example
-from musiscene.ui.texts import ENGLISH
+from musiscene.ui.machine_view import machine_view
+from musiscene.ui.texts import ENGLISH, PageError, Texts, say, say_error, texts_for
 
-PARTS = ("source", "progress", "captions", "player")
+PARTS = ("source", "progress", "captions", "ask", "player")
 """The parts of the page that handlers fill, in the order of their outputs."""
 
 Values = tuple[Any, ...]
@@ -39,12 +42,14 @@ class Page:
         person: Random name of this browser.
         edits: Kind -> text of a caption that was edited.
         briefs: Kind -> fields of the musical brief that were edited.
+        texts: Those of the language that the page is read in.
     """
 
     token: str = ""
     person: str = ""
     edits: Mapping[str, str] = field(default_factory=dict)
     briefs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    texts: Texts = field(default_factory=lambda: ENGLISH)
 
     @classmethod
     def read(cls, sent: Any) -> Page:
@@ -55,13 +60,15 @@ class Page:
         """
         sent = sent if isinstance(sent, Mapping) else {}
         edits, briefs = sent.get("edits") or {}, sent.get("briefs") or {}
-        page = cls(str(sent.get("token") or ""), str(sent.get("person") or ""), edits, briefs)
+        page = cls(
+            str(sent.get("token") or ""), str(sent.get("person") or ""), edits, briefs, texts_for(sent.get("lang"))
+        )
         if not isinstance(edits, Mapping) or not isinstance(briefs, Mapping):
-            raise RequestError("This page is of another version than its server. Reload it.")
+            raise PageError("other_version")
         if not all(isinstance(brief, Mapping) for brief in briefs.values()):
-            raise RequestError("This page is of another version than its server. Reload it.")
+            raise PageError("other_version")
         if not _PERSON.fullmatch(page.person):
-            raise RequestError("This browser did not say who it is. Reload the page.")
+            raise PageError("no_person")
         return page
 
 
@@ -82,38 +89,40 @@ class Handlers:
         return self._open(event, self._chosen_example)
 
     def _open(self, event: gr.EventData, find: Any) -> Values:
+        texts = _texts(event._data)
         try:
             page = Page.read(event._data)
             path, name = find(event._data)
-            return self._values(self._desk.open_file(path, name), page.person)
+            return self._values(self._desk.open_file(path, name), page)
         except Exception as error:  # noqa: BLE001 - every problem becomes words beside the clip
-            return self._empty(explain(error, "reading the clip"))
+            return self._empty(say_error(error, "reading the clip", texts), texts)
 
     def set_reference(self, event: gr.EventData) -> Values:
         """A reference track was uploaded, or taken away (without a path)."""
+        texts = _texts(event._data)
         try:
             page = Page.read(event._data)
             comparison = self._desk.find(page.token)
         except MusisceneError as error:
-            return self._empty(str(error))
+            return self._empty(say(error, texts), texts)
         try:
             path, name = self._uploaded(event._data) if event._data.get("path") else (None, "")
-            return self._values(self._desk.set_reference(comparison, path, name), page.person)
+            return self._values(self._desk.set_reference(comparison, path, name), page)
         except Exception as error:  # noqa: BLE001 - as above
-            reason = explain(error, "reading the reference music")
-            return (view.source_view(comparison, reason), *self._values(comparison, page.person)[1:])
+            reason = say_error(error, "reading the reference music", texts)
+            return (view.source_view(comparison, reason, texts), *self._values(comparison, page)[1:])
 
     def _uploaded(self, sent: Mapping[str, Any]) -> tuple[Path, str]:
         path = Path(str(sent.get("path", ""))).resolve()
         # A browser can send any path; only those of uploads are opened.
         if not path.is_relative_to(self._upload_dir) or not path.is_file():
-            raise RequestError(ENGLISH["upload_unknown"])
+            raise PageError("upload_unknown")
         return path, str(sent.get("name") or path.name)
 
     def _chosen_example(self, sent: Mapping[str, Any]) -> tuple[Path, str]:
         example = self._examples.get(str(sent.get("example")))
         if example is None:
-            raise RequestError("There is no such example. Reload the page.")
+            raise PageError("no_example")
         return example.path, example.path.name
 
     # -- work ----------------------------------------------------------------------------------------------------
@@ -131,26 +140,25 @@ class Handlers:
         return self._run(sent, settings, describe=True, score=True)
 
     def _run(self, sent: Any, settings: tuple[Any, ...], *, describe: bool, score: bool) -> Iterator[Values]:
-        comparison, person = None, ""
+        comparison, page = None, Page(texts=_texts(sent))
         try:
             page = Page.read(sent)
-            person = page.person
             if not page.token:
-                raise RequestError(ENGLISH["need_clip"])
+                raise PageError("need_clip")
             comparison = self._desk.find(page.token)
             choices = read_choices(settings)
             comparison = self._desk.start(
                 comparison, choices, describe=describe, score=score, edits=page.edits, briefs=page.briefs
             )
         except Exception as error:  # noqa: BLE001 - every problem becomes words beside the buttons
-            yield self._failed(comparison, person, explain(error, "starting the work"))
+            yield self._failed(comparison, page, say_error(error, "starting the work", page.texts))
             return
-        yield from self._follow(comparison, person)
+        yield from self._follow(comparison, page)
 
-    def _follow(self, comparison: Comparison, person: str) -> Iterator[Values]:
+    def _follow(self, comparison: Comparison, page: Page) -> Iterator[Values]:
         shown: Values = ()
         for _ in self._desk.follow(comparison):
-            values = self._values(comparison, person)
+            values = self._values(comparison, page)
             yield tuple(
                 gr.skip() if shown and _same(new, old) else new
                 for new, old in zip(values, shown or values, strict=True)
@@ -162,92 +170,127 @@ class Handlers:
         try:
             self._desk.stop(self._desk.find(Page.read(sent).token))
         except MusisceneError as error:
-            gr.Info(str(error))
+            gr.Info(say(error, _texts(sent)))
+
+    def imagine(self, event: gr.EventData) -> Iterator[Values]:
+        """Write the scene of a silent clip from its picture."""
+        comparison, page = None, Page(texts=_texts(event._data))
+        try:
+            page = Page.read(event._data)
+            comparison = self._desk.imagine(self._desk.find(page.token))
+        except Exception as error:  # noqa: BLE001 - as above
+            yield self._failed(comparison, page, say_error(error, "starting the work", page.texts))
+            return
+        yield from self._follow(comparison, page)
 
     def restore(self, event: gr.EventData) -> Iterator[Values]:
         """Show an earlier comparison, or the one of a link; go on following work that is still being done."""
+        texts = _texts(event._data)
         try:
             page = Page.read(event._data)
             comparison = self._desk.find(page.token)
         except Exception as error:  # noqa: BLE001 - as above
-            yield self._empty(explain(error, "opening the comparison"), lost=str(event._data.get("token", "")))
+            said = say_error(error, "opening the comparison", texts)
+            yield self._empty(said, texts, lost=str(event._data.get("token", "")))
             return
-        yield from self._follow(comparison, page.person)
+        yield from self._follow(comparison, page)
 
     def forget(self, event: gr.EventData) -> None:
         """Delete a comparison with its files."""
         self._desk.forget(Page.read(event._data).token)
 
+    # -- questions -----------------------------------------------------------------------------------------------
+
+    def ask(self, event: gr.EventData) -> Iterator[Values]:
+        """Answer a question about the music, word by word."""
+        comparison, page = None, Page(texts=_texts(event._data))
+        try:
+            page = Page.read(event._data)
+            comparison = self._desk.find(page.token)
+            self._desk.asker.ask(comparison, str(event._data.get("question") or ""), page.person)
+        except Exception as error:  # noqa: BLE001 - as above
+            asking = self._ask_view(comparison, page)
+            said = say_error(error, "asking the music", page.texts)
+            yield (gr.skip(), gr.skip(), gr.skip(), {**asking, "error": said}, gr.skip())
+            return
+        yield from self._follow(comparison, page)
+
+    def stop_asking(self, event: gr.EventData) -> None:
+        """Stop the answer that is being written."""
+        try:
+            self._desk.find(Page.read(event._data).token).stop_asking.set()
+        except MusisceneError as error:
+            gr.Info(say(error, _texts(event._data)))
+
+    # -- machine -------------------------------------------------------------------------------------------------
+
+    def look(self, event: gr.EventData) -> view.View:
+        """What this machine can run."""
+        return machine_view(self._desk.pipeline, self._desk.availability, _texts(event._data))
+
     # -- ratings -------------------------------------------------------------------------------------------------
 
     def rate(self, event: gr.EventData) -> Values:
         """Keep a rating, at once; reveal a blind comparison with its last one."""
-        sent = event._data
+        sent, texts = event._data, _texts(event._data)
         try:
             page = Page.read(sent)
             comparison = self._desk.find(page.token)
         except MusisceneError as error:
-            return self._empty(str(error))
+            return self._empty(say(error, texts), texts)
         track_id, problem = str(sent.get("track")), ""
         try:
             score = float(sent.get("score"))
             self._desk.rate(comparison, page.person, track_id, score, str(sent.get("comment") or ""))
         except Exception as error:  # noqa: BLE001 - as above
-            problem = explain(error, "saving the rating")
-        values = list(self._values(comparison, page.person))
-        values[3] = {**values[3], "rated": {"track": track_id, "at": sent.get("at"), "error": problem}}
+            problem = say_error(error, "saving the rating", texts)
+        values = list(self._values(comparison, page))
+        values[-1] = {**values[-1], "rated": {"track": track_id, "at": sent.get("at"), "error": problem}}
         return tuple(values)
 
     # -- values --------------------------------------------------------------------------------------------------
 
-    def _values(self, comparison: Comparison, person: str) -> Values:
+    def _values(self, comparison: Comparison, page: Page) -> Values:
+        person, texts = page.person, page.texts
         with comparison.changing_nothing():
             rated = bool(comparison.scores.get(person))
             show = rated and comparison.revealed_to(person) and not comparison.work.busy
         summaries = self._desk.summaries(comparison) if show else ((), ())
+        painter = self._desk.availability.scene_painter()
         with comparison.changing_nothing():
             return (
-                view.source_view(comparison),
-                view.progress_view(comparison, person),
-                view.captions_view(comparison, person),
-                view.player_view(comparison, person, summaries),
+                view.source_view(comparison, texts=texts),
+                view.progress_view(comparison, person, texts),
+                captions_view(comparison, person, texts, painter),
+                self._ask_view(comparison, page),
+                view.player_view(comparison, person, summaries, texts),
             )
 
-    def _failed(self, comparison: Comparison | None, person: str, reason: str) -> Values:
+    def _ask_view(self, comparison: Comparison | None, page: Page) -> view.View:
+        return ask_view(comparison, page.person, self._desk.availability.answerer(), page.texts)
+
+    def _failed(self, comparison: Comparison | None, page: Page, reason: str) -> Values:
         if comparison is None:
-            return gr.skip(), {**view.progress_view(None, person), "text": "", "error": reason}, gr.skip(), gr.skip()
-        values = list(self._values(comparison, person))
+            progress = {**view.progress_view(None, page.person, page.texts), "text": "", "error": reason}
+            return gr.skip(), progress, gr.skip(), gr.skip(), gr.skip()
+        values = list(self._values(comparison, page))
         values[1] = {**values[1], "error": reason}
         return tuple(values)
 
-    def _empty(self, error: str, lost: str = "") -> Values:
+    def _empty(self, error: str, texts: Texts, lost: str = "") -> Values:
         source = {**view.source_view(None, error), "lost": lost}
-        return source, view.progress_view(None, ""), view.captions_view(None, ""), view.player_view(None, "")
+        nobody = Page(texts=texts)
+        return (
+            source,
+            view.progress_view(None, "", texts),
+            captions_view(None, "", texts),
+            self._ask_view(None, nobody),
+            view.player_view(None, ""),
+        )
 
 
-def read_choices(settings: tuple[Any, ...]) -> Choices:
-    """The values of the settings' fields, in the order of `settings_panel.FIELDS`.
-
-    Raises:
-        RequestError: One cannot be used; the message names it.
-    """
-    kinds, duration, seed, lock, takes, mix, gain, blind, generator, *captioners = settings
-    seed_value: int | None = None
-    if lock:
-        if seed is None or not float(seed).is_integer() or not 0 <= seed < 2**31:
-            raise RequestError(f"A seed is a whole number from 0 to {2**31 - 1}. Change it, or do not keep it.")
-        seed_value = int(seed)
-    return Choices(
-        kinds=frozenset(CaptionKind(kind) for kind in kinds or ()),
-        duration_s=None if not duration else float(duration),
-        seed=seed_value,
-        takes=int(takes or 1),
-        mix=Mix(mix),
-        music_gain_db=float(gain or 0.0),
-        captioners={kind: name for kind, name in zip(CaptionKind, captioners, strict=True) if name},
-        generator=generator or None,
-        blind=bool(blind),
-    )
+def _texts(sent: Any) -> Texts:
+    return texts_for(sent.get("lang")) if isinstance(sent, Mapping) else ENGLISH
 
 
 def _same(new: Any, old: Any) -> bool:

@@ -10,12 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from musiscene.palette import TITLES
 from musiscene.study.store import Summary
 from musiscene.types import CaptionKind, Clip
-from musiscene.ui.brief_form import brief_form
-from musiscene.ui.comparison import Comparison, Track
-from musiscene.ui.texts import ENGLISH, duration_words, fill, size_words
+from musiscene.ui.comparison import STOPPED, Comparison, Track
+from musiscene.ui.texts import ENGLISH, Texts, duration_words, fill, say, size_words, title_of
 
 View: TypeAlias = dict[str, Any]
 """JSON-ready; the value of one part of the page."""
@@ -33,7 +31,7 @@ def media_url(comparison: Comparison, name: str) -> str:
 # -- clip --------------------------------------------------------------------------------------------------------
 
 
-def source_view(comparison: Comparison | None, error: str = "") -> View:
+def source_view(comparison: Comparison | None, error: str = "", texts: Texts = ENGLISH) -> View:
     """The clip, its facts, and the reference track."""
     if comparison is None:
         return {"token": "", "version": 0, "error": error}
@@ -45,7 +43,8 @@ def source_view(comparison: Comparison | None, error: str = "") -> View:
         "name": comparison.clip_name,
         "url": media_url(comparison, "source"),
         "has_video": clip.has_video,
-        "facts": facts(clip),
+        "poster": media_url(comparison, "poster.jpg") if clip.has_video else "",
+        "facts": facts(clip, texts),
         "size": clip.display_size,
         "locked": comparison.work.busy,
         "made_at": comparison.made_at,
@@ -54,14 +53,13 @@ def source_view(comparison: Comparison | None, error: str = "") -> View:
         else {
             "name": comparison.reference_name,
             "url": media_url(comparison, "reference"),
-            "facts": facts(comparison.reference),
+            "facts": facts(comparison.reference, texts),
         },
     }
 
 
-def facts(clip: Clip) -> list[list[str]]:
+def facts(clip: Clip, texts: Texts = ENGLISH) -> list[list[str]]:
     """Pairs of a name and a value, in words."""
-    texts = ENGLISH
     picture = sound = texts["fact_none"]
     size = clip.display_size
     if clip.has_video and size:
@@ -75,7 +73,7 @@ def facts(clip: Clip) -> list[list[str]]:
             texts["fact_silent"] if clip.audio_silent else f"{rate}, {layout}, {clip.audio_codec or ''}".rstrip(", ")
         )
     return [
-        [texts["fact_length"], duration_words(clip.duration_s)],
+        [texts["fact_length"], duration_words(clip.duration_s, texts)],
         [texts["fact_picture"], picture],
         [texts["fact_sound"], sound],
         [texts["fact_size"], f"{size_words(clip.size_bytes)}, {clip.container.split(',')[0]}".rstrip(", ")],
@@ -85,31 +83,31 @@ def facts(clip: Clip) -> list[list[str]]:
 # -- progress ----------------------------------------------------------------------------------------------------
 
 
-def progress_view(comparison: Comparison | None, person: str) -> View:
+def progress_view(comparison: Comparison | None, person: str, texts: Texts = ENGLISH) -> View:
     """One line on what is being done, how far it is, and what went wrong."""
     if comparison is None:
-        return {"token": "", "version": 0, "busy": False, "text": ENGLISH["idle_empty"], "fraction": 0.0, "error": ""}
+        return {"token": "", "version": 0, "busy": False, "text": texts["idle_empty"], "fraction": 0.0, "error": ""}
     work = comparison.work
-    text, fraction = ENGLISH["idle"], 0.0
+    text, fraction = texts["idle"], 0.0
     if work.phase == "waiting":
-        text = ENGLISH["waiting_one"] if work.ahead == 1 else fill(ENGLISH["waiting_many"], n=work.ahead)
+        text = texts["waiting_one"] if work.ahead == 1 else fill(texts["waiting_many"], n=work.ahead)
     elif work.phase == "captions":
         total = len(comparison.writing) + _settled(comparison)
         done = _settled(comparison)
-        text = f"{ENGLISH['captioning']} · {fill(ENGLISH['of'], done=done, total=total)}"
+        text = f"{texts['captioning']} · {fill(texts['of'], done=done, total=total)}"
         fraction = (done + sum(comparison.writing.values())) / max(1, total)
     elif work.phase == "soundtracks":
         done = sum(track.state in ("ready", "failed") for track in comparison.tracks)
-        text = f"{ENGLISH['scoring']} · {fill(ENGLISH['of'], done=done, total=len(comparison.tracks))}"
+        text = f"{texts['scoring']} · {fill(texts['of'], done=done, total=len(comparison.tracks))}"
         fraction = sum(1.0 if track.state == "failed" else track.fraction for track in comparison.tracks)
         fraction /= max(1, len(comparison.tracks))
     elif work.phase == "stopped":
-        text = ENGLISH["stopped"]
+        text = texts["stopped"]
     elif work.phase == "done":
         key = "done_captions" if comparison.revealed_to(person) else "done_captions_blind"
-        text, fraction = ENGLISH["done" if comparison.tracks else key], 1.0
+        text, fraction = texts["done" if comparison.tracks else key], 1.0
     if work.busy and work.seconds_left is not None and work.seconds_left >= 1:
-        text += " · " + fill(ENGLISH["left"], time=duration_words(round(work.seconds_left)))
+        text += " · " + fill(texts["left"], time=duration_words(round(work.seconds_left), texts))
     return {
         "token": comparison.token,
         "version": comparison.version,
@@ -117,7 +115,8 @@ def progress_view(comparison: Comparison | None, person: str) -> View:
         "phase": work.phase,
         "text": text,
         "fraction": round(min(1.0, fraction), 3),
-        "error": work.error,
+        "note": work.note if work.busy and comparison.revealed_to(person) else "",
+        "error": say(work.error, texts),
     }
 
 
@@ -125,92 +124,14 @@ def _settled(comparison: Comparison) -> int:
     return len((set(comparison.captions) | set(comparison.unavailable)) - set(comparison.writing))
 
 
-# -- captions ----------------------------------------------------------------------------------------------------
-
-
-_BRIEF_LABELS = {name.removeprefix("brief_"): text for name, text in ENGLISH.items() if name.startswith("brief_")}
-
-
-def captions_view(comparison: Comparison | None, person: str) -> View:
-    """The four cards."""
-    if comparison is None:
-        return {
-            "token": "",
-            "version": 0,
-            "hidden": False,
-            "cards": {kind.value: {"state": "empty"} for kind in CaptionKind},
-        }
-    if not comparison.revealed_to(person):
-        return {"token": comparison.token, "version": comparison.version, "hidden": True, "cards": {}}
-    cards = {kind.value: _card(comparison, kind) for kind in CaptionKind}
-    return {"token": comparison.token, "version": comparison.version, "hidden": False, "cards": cards}
-
-
-def _card(comparison: Comparison, kind: CaptionKind) -> View:
-    if kind in comparison.writing:
-        waiting = comparison.work.phase == "waiting"
-        return {
-            "state": "waiting" if waiting else "working",
-            "fraction": round(comparison.writing[kind], 2),
-            "partial": comparison.partial.get(kind, ""),
-        }
-    caption = comparison.captions.get(kind)
-    if caption is None:
-        reason = comparison.unavailable.get(kind)
-        return {"state": "unavailable", "reason": reason} if reason else {"state": "empty"}
-    written = comparison.written.get(kind, caption)
-    plot = f"{PLOT_ROUTE}/{comparison.token}/{kind.value}"
-    return {
-        "state": "ready",
-        "text": caption.text,
-        "written": written.text,
-        "backend": caption.backend,
-        "edited": caption.backend == "edited",
-        "by": written.backend,
-        "seconds": duration_words(round(written.seconds, 1)),
-        "evidence": evidence_rows(written.evidence),
-        "plot": {"light": f"{plot}.light.svg", "dark": f"{plot}.dark.svg"} if written.evidence else None,
-        "brief": comparison.briefs.get(kind, {}),
-        "form": brief_form(caption.text, _BRIEF_LABELS) if comparison.options.get("engine") == "sketch" else None,
-    }
-
-
-def evidence_rows(evidence: Any) -> list[list[str]]:
-    """Measured values as pairs of a name and a value in words; long series are left to the plot."""
-    rows: list[list[str]] = []
-    for name, value in dict(evidence).items():
-        if isinstance(value, (dict, list, tuple)) and not _is_short_list(value):
-            continue
-        shown = ", ".join(_number(item) for item in value) if isinstance(value, (list, tuple)) else _number(value)
-        if shown:
-            rows.append([_label(name), shown])
-    return rows[:14]
-
-
-_UNITS = {"s": "s", "bpm": "BPM", "lufs": "LUFS", "db": "dB", "hz": "Hz", "dbtp": "dBTP"}
-
-
-def _label(name: str) -> str:
-    stem, _, unit = name.rpartition("_")
-    words, suffix = (stem, f" ({_UNITS[unit]})") if stem and unit in _UNITS else (name, "")
-    return words.replace("_", " ").capitalize() + suffix
-
-
-def _number(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _is_short_list(value: Any) -> bool:
-    return isinstance(value, (list, tuple)) and len(value) <= 8 and all(isinstance(v, (int, float, str)) for v in value)
-
-
 # -- compare -----------------------------------------------------------------------------------------------------
 
 
 def player_view(
-    comparison: Comparison | None, person: str, summaries: tuple[Sequence[Summary], Sequence[Summary]] = ((), ())
+    comparison: Comparison | None,
+    person: str,
+    summaries: tuple[Sequence[Summary], Sequence[Summary]] = ((), ()),
+    texts: Texts = ENGLISH,
 ) -> View:
     """The soundtracks, the picture they are played to, and this person's ratings.
 
@@ -218,6 +139,7 @@ def player_view(
         comparison: What is played; None before there is anything.
         person: Who looks.
         summaries: Of this clip, and of every clip.
+        texts: In which language.
     """
     if comparison is None or not comparison.tracks:
         token, version = (comparison.token, comparison.version) if comparison else ("", 0)
@@ -227,7 +149,10 @@ def player_view(
     mine = comparison.scores.get(person, {})
     show_files = revealed or not comparison.work.busy
     picture = next((track for track in finished if track.rendition and track.rendition.video), None)
-    tracks = [_track(comparison, track, mine.get(track.id), revealed, show_files) for track in comparison.tracks]
+    tracks = [
+        _track(comparison, track, mine.get(track.id), texts, revealed=revealed, show_files=show_files)
+        for track in comparison.tracks
+    ]
     return {
         "token": comparison.token,
         "version": comparison.version,
@@ -238,6 +163,7 @@ def player_view(
         "failed_hidden": 0 if revealed else sum(track.state == "failed" for track in comparison.tracks),
         "duration_s": round(comparison.duration_s, 3),
         "cuts_s": _cuts(comparison),
+        "windows": windows(comparison) if revealed else [],
         "original": {**comparison.original, "url": media_url(comparison, "original.wav")}
         if comparison.original
         else None,
@@ -248,13 +174,15 @@ def player_view(
             "size": comparison.clip.display_size,
         },
         # What others think is shown to those who have said what they think.
-        "summaries": _summaries(summaries) if revealed and mine else None,
+        "summaries": _summaries(summaries, texts) if revealed and mine else None,
         "zip_url": f"{ZIP_ROUTE}/{comparison.token}" if revealed and finished and not comparison.work.busy else "",
         "options": {**comparison.options, "seed": comparison.seed} if revealed else None,
     }
 
 
-def _track(comparison: Comparison, track: Track, mine: View | None, revealed: bool, show_files: bool) -> View:
+def _track(
+    comparison: Comparison, track: Track, mine: View | None, texts: Texts, *, revealed: bool, show_files: bool
+) -> View:
     state = track.state
     if not show_files:
         state = "working" if comparison.work.phase == "soundtracks" else "waiting"
@@ -265,8 +193,9 @@ def _track(comparison: Comparison, track: Track, mine: View | None, revealed: bo
         view["url"], view["peaks"] = media_url(comparison, f"{track.id}.wav"), track.peaks
     if not revealed:
         return view
-    view |= {"kind": track.kind.value, "title": TITLES[track.kind], "take": track.take}
-    view["fraction"], view["reason"] = round(track.fraction, 2), track.reason
+    view |= {"kind": track.kind.value, "title": title_of(track.kind, texts), "take": track.take}
+    view["fraction"] = round(track.fraction, 2)
+    view["reason"] = texts[STOPPED] if track.reason == STOPPED else track.reason
     rendition = track.rendition
     if rendition is not None:
         silent = rendition.loudness_lufs == float("-inf")
@@ -275,8 +204,8 @@ def _track(comparison: Comparison, track: Track, mine: View | None, revealed: bo
             "by": rendition.backend,
             "seed": rendition.seed,
             "loudness": None if silent else f"{rendition.loudness_lufs:.1f}",
-            "seconds": duration_words(round(rendition.seconds, 1)),
-            "length": duration_words(round(rendition.duration_s, 1)),
+            "seconds": duration_words(round(rendition.seconds, 1), texts),
+            "length": duration_words(round(rendition.duration_s, 1), texts),
             "downloads": [
                 [path.suffix[1:], f"{media_url(comparison, track.id + path.suffix)}?save=1"]
                 for path in (rendition.video, rendition.audio, rendition.midi)
@@ -293,9 +222,24 @@ def _cuts(comparison: Comparison) -> list[float]:
     return [round(float(cut), 3) for cut in cuts if 0 < cut < comparison.duration_s][:500]
 
 
-def _summaries(summaries: tuple[Sequence[Summary], Sequence[Summary]]) -> View:
+def windows(comparison: Comparison) -> list[View]:
+    """What a captioner saw in each part of a longer clip, where it says so: "start_s", "end_s", "text"."""
+    seen = comparison.written.get(CaptionKind.VIDEO)
+    listed = seen.evidence.get("windows") if seen else None
+    found = []
+    for part in listed if isinstance(listed, (list, tuple)) else ():
+        try:
+            start_s, end_s, text = float(part["start_s"]), float(part["end_s"]), str(part["text"]).strip()
+        except (KeyError, TypeError, ValueError):
+            continue
+        if text and 0 <= start_s < end_s and start_s < comparison.clip.duration_s:
+            found.append({"start_s": round(start_s, 3), "end_s": round(end_s, 3), "text": text})
+    return found if len(found) > 1 else []
+
+
+def _summaries(summaries: tuple[Sequence[Summary], Sequence[Summary]], texts: Texts) -> View:
     def rows(group: Sequence[Summary]) -> list[View]:
-        titles = {kind.value: title for kind, title in TITLES.items()}
+        titles = {kind.value: title_of(kind, texts) for kind in CaptionKind} | {"all": texts["summary_overall"]}
         return [
             {
                 "group": summary.group,

@@ -15,6 +15,7 @@ import os, sys
 from pathlib import Path
 from musiscene.settings import Settings
 from musiscene.ui import build_app, launch_options
+from musiscene.ui.head import head
 folder = Path(sys.argv[1])
 app = build_app(Settings(data_dir=folder / "data", work_dir=folder / "work", profile="sketch"))
 options = launch_options(app)
@@ -23,7 +24,8 @@ assert not heavy, heavy
 assert os.environ["GRADIO_ANALYTICS_ENABLED"] == "False"
 assert options["run_history"] is False and options["share"] is False
 assert str(folder / "work") in options["blocked_paths"]
-assert "http" not in options["head"]
+assert "http" not in head(app.assets.url)
+assert set(options["i18n"].translations) == {"en", "es", "zh-CN"}
 assert not any("googleapis" in sheet for sheet in options["theme"]._stylesheets)
 assert all(fn.api_visibility != "public" for fn in app.fns.values()), [fn.api_name for fn in app.fns.values()]
 print("built")

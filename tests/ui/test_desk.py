@@ -14,7 +14,8 @@ from musiscene.errors import MissingStreamError, RequestError, StorageError
 from musiscene.settings import Settings
 from musiscene.types import CaptionKind
 from musiscene.ui.comparison import Comparison
-from musiscene.ui.desk import Choices, Desk
+from musiscene.ui.choices import Choices
+from musiscene.ui.desk import Desk
 
 PERSON = "0123456789abcdef"
 CHOICES = Choices(duration_s=1.5, seed=7)

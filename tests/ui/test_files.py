@@ -13,7 +13,8 @@ from starlette.testclient import TestClient
 
 from musiscene.types import CaptionKind
 from musiscene.ui.comparison import Comparison
-from musiscene.ui.desk import Choices, Desk
+from musiscene.ui.choices import Choices
+from musiscene.ui.desk import Desk
 from musiscene.ui.files import Assets, routes
 
 PERSON = "0123456789abcdef"

@@ -11,12 +11,13 @@ import pytest
 from musiscene.errors import RequestError
 from musiscene.mux import Mix
 from musiscene.types import CaptionKind
+from musiscene.ui.choices import read_choices
 from musiscene.ui.desk import Desk
 from musiscene.ui.examples import find_examples
-from musiscene.ui.handlers import Handlers, Page, read_choices
+from musiscene.ui.handlers import Handlers, Page
 
 PERSON = "0123456789abcdef"
-SETTINGS = (["video", "msi"], None, None, False, 1, "replace", 0.0, False, "", "", "", "", "")
+SETTINGS = (["video", "msi"], None, None, False, 1, "replace", 0.0, False, "sketch", *[""] * 5, "", "")
 
 
 def event(**data: Any) -> Any:
@@ -32,7 +33,7 @@ def handlers(desk: Desk, clip_path: Path) -> Handlers:
 
 def test_an_upload_opens_a_comparison(handlers: Handlers, clip_path: Path) -> None:
     """The page is told the clip's name and facts, and nothing of the server's folders."""
-    source, progress, captions, player = handlers.open_upload(event(path=str(clip_path), name="My holiday.mp4"))
+    source, progress, captions, ask, player = handlers.open_upload(event(path=str(clip_path), name="My holiday.mp4"))
 
     assert source["name"] == "My holiday.mp4" and source["token"]
     assert str(clip_path.parent) not in str((source, progress, captions, player))
@@ -77,12 +78,15 @@ def test_a_rating_without_its_comparison_is_told(handlers: Handlers) -> None:
 
 def test_settings_become_choices() -> None:
     """Empty fields mean the default; a kept seed is used, an unkept one is not."""
-    choices = read_choices((["music"], 12, 99, True, 2, "duck", -6, True, "sketch", "", "sketch", "", ""))
+    choices = read_choices(
+        (["music"], 12, 99, True, 2, "duck", -6, True, "paper", "sketch", "", "sketch", "", "", "", " fusion/short ")
+    )
 
     assert choices.kinds == {CaptionKind.MUSIC}
     assert (choices.duration_s, choices.seed, choices.takes, choices.mix) == (12.0, 99, 2, Mix.DUCK)
     assert choices.captioners == {CaptionKind.MUSIC: "sketch"}
-    assert choices.blind and choices.generator == "sketch"
+    assert choices.blind and choices.generator == "sketch" and choices.profile == "paper"
+    assert choices.prompts == {CaptionKind.MSI: "fusion/short"}
     assert read_choices(SETTINGS).seed is None
 
 

@@ -13,6 +13,7 @@ from musiscene.pipeline import CaptionReady, KindUnavailable, RenditionReady, St
 from musiscene.study.store import summarize
 from musiscene.types import Caption, CaptionKind, Rendition
 from musiscene.ui import view
+from musiscene.ui.caption_view import captions_view
 from musiscene.ui.comparison import Comparison
 
 PERSON, OTHER = "0123456789abcdef", "fedcba9876543210"
@@ -48,7 +49,7 @@ def everything(comparison: Comparison, person: str) -> str:
     views = (
         view.source_view(comparison),
         view.progress_view(comparison, person),
-        view.captions_view(comparison, person),
+        captions_view(comparison, person),
         view.player_view(comparison, person, ([summarize("msi", [1.0, 2.0])], [])),
     )
     return json.dumps(views)
@@ -56,7 +57,7 @@ def everything(comparison: Comparison, person: str) -> str:
 
 def test_captions_are_shown_with_their_evidence_in_words(comparison: Comparison) -> None:
     """Units are taken from the names of the measurements."""
-    card = view.captions_view(comparison, PERSON)["cards"]["music"]
+    card = captions_view(comparison, PERSON)["cards"]["music"]
 
     assert card["text"] == "Words for music."
     assert card["evidence"] == [["Tempo (BPM)", "72"]]
@@ -69,9 +70,9 @@ def test_a_missing_caption_gives_its_reason(comparison: Comparison) -> None:
     comparison.captions = type(comparison.captions)(c for k, c in comparison.captions.items() if k != "msi")
     comparison.apply(KindUnavailable(CaptionKind.MSI, "There is no sound."))
 
-    cards = view.captions_view(comparison, PERSON)["cards"]
+    cards = captions_view(comparison, PERSON)["cards"]
 
-    assert cards["msi"] == {"state": "unavailable", "reason": "There is no sound."}
+    assert cards["msi"] == {"state": "unavailable", "reason": "There is no sound.", "imagine": None}
     assert cards["video"]["state"] == "ready"
 
 
@@ -170,7 +171,7 @@ def test_no_clip_has_empty_views() -> None:
     """The page of a first visit."""
     assert view.source_view(None)["token"] == ""
     assert view.player_view(None, PERSON)["tracks"] == []
-    assert {card["state"] for card in view.captions_view(None, PERSON)["cards"].values()} == {"empty"}
+    assert {card["state"] for card in captions_view(None, PERSON)["cards"].values()} == {"empty"}
 
 
 def test_facts_are_in_words(clip_path: Path) -> None:

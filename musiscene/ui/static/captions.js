@@ -9,7 +9,7 @@
   let token = "";
   app.edits = () => ({ edits: { ...edits }, briefs: structuredClone(briefs) });
 
-  const card = (info) => {
+  const card = (info, host) => {
     const id = `ms-caption-${info.kind}`;
     const by = h("span", { class: "ms-by" });
     const area = h("textarea", {
@@ -18,21 +18,50 @@
       maxlength: "2000",
       "aria-label": t("caption_label", { title: info.title }),
       spellcheck: "true",
+      lang: "en", // what captioners write, and what music generators read
     });
     const undo = h("button", { type: "button", class: "ms-quiet ms-undo", hidden: true }, t("caption_undo"));
     const state = h("p", { class: "ms-card-state" });
+    // Where a music generator stops reading well, and the brief that it would read whole.
+    const readAbout = h("p", { class: "ms-note" });
+    const readMark = h("p", { class: "ms-reading-text", lang: "en" });
+    const briefWords = h("p", { class: "ms-reading-brief", lang: "en" });
+    const useBrief = h("button", { type: "button", class: "ms-choose ms-choose-small" }, t("use_brief"));
+    const briefTitle = h("p", { class: "ms-note" });
+    const offer = h("div", { class: "ms-reading-offer" }, briefTitle, briefWords, useBrief);
+    const reading = h("div", { class: "ms-reading", hidden: true }, readAbout, readMark, offer);
+    useBrief.addEventListener("click", () => {
+      area.value = view.reading.brief;
+      edited();
+      area.focus();
+      app.announce(t("brief_used"));
+    });
+    // A scene for a silent clip, from its picture.
+    const imagine = h("button", { type: "button", class: "ms-choose ms-choose-small" }, t("imagine"));
+    imagine.addEventListener("click", () => host.trigger("imagine", app.page()));
+    const imagineAbout = h("p", { class: "ms-note" });
+    const imagineNext = h("details", { class: "ms-fold" }, h("summary", {}, t("next_step")), h("p", { class: "ms-note", lang: "en" }));
+    const imagining = h("div", { class: "ms-imagine", hidden: true }, imagineAbout, imagine, imagineNext);
+    // What was seen, part by part.
+    const momentsHeld = h("div", {});
+    const momentsSeen = h("p", { class: "ms-note" });
+    const moments = h("details", { class: "ms-fold", hidden: true }, h("summary", {}, t("moments")), h("p", { class: "ms-note" }, t("moments_about")), momentsSeen, momentsHeld);
+    const goTo = (seconds) => {
+      if (app.switcher?.sounds.size) app.switcher.seek(seconds);
+      else app.seekPreview?.(seconds);
+    };
     const bar = h("progress", {
       max: "1",
       hidden: true,
       "aria-label": `${t("caption_working")}: ${t("caption_label", { title: info.title })}`,
     });
-    const rows = h("dl", { class: "ms-evidence" });
+    const rows = h("dl", { class: "ms-evidence", lang: "en" });
     const plots = ["light", "dark"].map((theme) =>
       h("img", { class: `ms-plot ms-only-${theme}`, alt: t("evidence_plot", { title: info.title }), loading: "lazy" }),
     );
     const measured = h("details", { class: "ms-fold ms-measured", hidden: true }, h("summary", {}, t("evidence")), rows, ...plots);
     const fields = h("div", { class: "ms-brief-fields" });
-    const sentence = h("p", { class: "ms-brief-sentence" });
+    const sentence = h("p", { class: "ms-brief-sentence", lang: "en" });
     const brief = h(
       "details",
       { class: "ms-fold", hidden: true },
@@ -48,6 +77,9 @@
       h("p", { class: "ms-note" }, info.about),
       h("div", { class: "ms-card-body" }, area, state, bar),
       undo,
+      reading,
+      imagining,
+      moments,
       measured,
       brief,
     );
@@ -59,7 +91,35 @@
       else delete edits[info.kind];
       const differs = area.value !== view.written;
       app.show(undo, differs);
+      showReading();
       app.setText(by, differs ? t("caption_edited") : `${view.by}, ${view.seconds}`);
+    };
+    /** Marks belong to the words that the server counted. */
+    const showReading = () => {
+      const read = view.state === "ready" ? view.reading : null;
+      const briefTaken = Boolean(read && (read.used || area.value === read.brief));
+      app.show(reading, Boolean(read) && (briefTaken || area.value === view.text));
+      if (!read) return;
+      app.show(readMark, !briefTaken);
+      app.show(offer, !briefTaken);
+      if (briefTaken) return app.setText(readAbout, t("brief_used"));
+      const mark = read.cut ?? read.until;
+      app.setText(readAbout, t(read.cut === null ? "reading_well" : "reading_cut"));
+      const before = view.text.slice(0, mark).split(/\s+/).slice(-6).join(" ");
+      readMark.replaceChildren(`… ${before} `, h("mark", {}, "┃"), h("span", { class: "ms-unread" }, ` ${view.text.slice(mark).trim()}`));
+      app.setText(briefTitle, t("brief_offer", { n: read.words }));
+      app.setText(briefWords, read.brief);
+    };
+    const showImagine = () => {
+      const offered = view.state === "unavailable" ? view.imagine : null;
+      app.show(imagining, Boolean(offered));
+      if (!offered) return;
+      app.setText(imagineAbout, t(offered.ready ? "imagine_about" : "imagine_missing"));
+      app.show(imagine, offered.ready);
+      app.show(imagineNext, !offered.ready);
+      if (imagineNext.lastChild.dataset.said === offered.lacks) return;
+      imagineNext.lastChild.dataset.said = offered.lacks;
+      imagineNext.lastChild.replaceChildren(...app.withCommands(offered.lacks));
     };
     area.addEventListener("input", edited);
     undo.addEventListener("click", () => {
@@ -118,9 +178,11 @@
         unavailable: view.reason,
       };
       app.setText(state, words[view.state] ?? "");
+      app.setAttribute(state, "lang", view.state === "unavailable" || (view.state === "working" && view.partial) ? "en" : null);
+      showImagine();
       if (!ready) {
         app.setText(by, view.state === "unavailable" ? t("unavailable") : "");
-        for (const part of [undo, measured, brief]) app.show(part, false);
+        for (const part of [undo, reading, moments, measured, brief]) app.show(part, false);
         delete edits[info.kind];
         return;
       }
@@ -129,6 +191,10 @@
         if (before.state !== "ready") app.announce(`${t("caption_label", { title: info.title })}: ${view.text}`);
       }
       edited();
+      app.show(moments, view.moments.length > 0);
+      app.setText(momentsSeen, view.moments_seen);
+      app.show(momentsSeen, Boolean(view.moments_seen));
+      if (JSON.stringify(view.moments) !== JSON.stringify(before.moments)) momentsHeld.replaceChildren(app.momentList(view.moments, goTo));
       app.show(measured, view.evidence.length > 0);
       if (JSON.stringify(view.evidence) !== JSON.stringify(before.evidence)) {
         rows.replaceChildren(...view.evidence.flatMap(([term, value]) => [h("dt", {}, term), h("dd", {}, value)]));
@@ -141,8 +207,8 @@
     return { element, show };
   };
 
-  app.part("captions", (root) => {
-    const cards = Object.fromEntries(app.config.kinds.map((info) => [info.kind, card(info)]));
+  app.part("captions", (root, host) => {
+    const cards = Object.fromEntries(app.config.kinds.map((info) => [info.kind, card(info, host)]));
     const about = h("p", { class: "ms-note" });
     root.append(
       h(

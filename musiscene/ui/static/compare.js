@@ -2,152 +2,9 @@
 (() => {
   "use strict";
   const app = window.musiscene;
-  const { h, t } = app;
+  const { drawWave, h, t, trackRow, wave } = app;
 
   const ORIGINAL = "original";
-  const BANDS = [0, 1, 2, 3, 4];
-
-  /** A waveform as one closed line; drawn in 100 by 100 units and stretched by the layout. */
-  const wavePath = (peaks) => {
-    const step = 100 / peaks.length;
-    const up = peaks.map((peak, i) => `${((i + 0.5) * step).toFixed(2)},${(50 - Math.max(1, peak) / 2.1).toFixed(1)}`);
-    const down = peaks.map((peak, i) => `${((i + 0.5) * step).toFixed(2)},${(50 + Math.max(1, peak) / 2.1).toFixed(1)}`);
-    return `M${up.join("L")}L${down.reverse().join("L")}Z`;
-  };
-  const wave = (name) =>
-    h("svg", { class: name, viewBox: "0 0 100 100", preserveAspectRatio: "none", "aria-hidden": "true" }, h("path", {}));
-  const drawWave = (svg, peaks) => app.setAttribute(svg.firstChild, "d", peaks?.length ? wavePath(peaks) : "");
-
-  const band = (score) => Math.min(4, Math.floor(score / 20));
-
-  // -- one soundtrack ----------------------------------------------------------------------------------------------
-
-  const trackRow = (actions) => {
-    let view = {};
-    let name = "";
-    let dirty = false; // moved here, and not yet stored
-    const pick = h("button", { type: "button", class: "ms-letter" });
-    pick.addEventListener("click", () => actions.pick(view.id, true));
-    const title = h("h3", {});
-    const facts = h("p", { class: "ms-note ms-track-facts" });
-    const svg = wave("ms-wave");
-    const prompt = h("p", { class: "ms-prompt" });
-    const bar = h("progress", { max: "1", hidden: true });
-    const reason = h("p", { class: "ms-error", hidden: true });
-    const slider = h("input", { type: "range", min: "0", max: "100", step: "1", value: "50", class: "ms-score" });
-    const number = h("output", { class: "ms-score-number" });
-    const bands = h(
-      "div",
-      { class: "ms-bands", "aria-hidden": "true" },
-      ...BANDS.map((index) => h("span", {}, t(`band_${index}`))),
-    );
-    const comment = h("input", { type: "text", class: "ms-comment", maxlength: app.config.max_comment });
-    comment.placeholder = t("comment_hint");
-    const saved = h("span", { class: "ms-saved", role: "status" });
-    const downloads = h("div", { class: "ms-downloads" });
-    const rating = h(
-      "div",
-      { class: "ms-rating" },
-      h("div", { class: "ms-scale" }, slider, bands),
-      number,
-      h("div", { class: "ms-comment-line" }, comment, saved),
-    );
-    const element = h(
-      "article",
-      { class: "ms-track" },
-      pick,
-      h("div", { class: "ms-track-main" }, h("div", { class: "ms-track-head" }, title, facts), svg, bar, reason, prompt),
-      rating,
-      downloads,
-    );
-
-    const showScore = () => {
-      const rated = dirty || view.score !== undefined;
-      const text = rated ? `${slider.value} ${t(`band_${band(Number(slider.value))}`)}` : t("unrated");
-      app.setText(number, text);
-      slider.classList.toggle("ms-unrated", !rated);
-      app.setAttribute(slider, "aria-valuetext", rated ? text : t("unrated"));
-      bands.querySelectorAll("span").forEach((span, index) => {
-        span.classList.toggle("ms-on", rated && index === band(Number(slider.value)));
-      });
-    };
-
-    let timer = 0;
-    const save = () => {
-      clearTimeout(timer);
-      if (!dirty && view.score === undefined) return; // a comment alone waits for its rating
-      dirty = true;
-      app.setText(saved, t("saving"));
-      app.setAttribute(saved, "data-problem", null);
-      actions.rate(view.id, Number(slider.value), comment.value);
-    };
-    slider.addEventListener("input", () => {
-      dirty = true;
-      showScore();
-      clearTimeout(timer);
-      timer = setTimeout(save, 600); // arrow keys move in steps; one rating is saved when they rest
-    });
-    slider.addEventListener("change", save);
-    slider.addEventListener("pointerup", () => {
-      // A click where the thumb already was is an opinion as well, but no change.
-      if (view.score === undefined && !dirty) {
-        dirty = true;
-        showScore();
-        save();
-      }
-    });
-    comment.addEventListener("change", save);
-
-    const show = (next, player, heard) => {
-      view = next;
-      name = view.title ? `${view.letter}, ${view.title}` : t("track", { letter: view.letter });
-      element.className = `ms-track${view.kind ? ` ms-kind-${view.kind}` : ""}`;
-      app.setAttribute(element, "data-state", view.state);
-      app.setAttribute(element, "aria-label", name);
-      app.setText(pick, view.letter);
-      app.setAttribute(pick, "aria-label", t("listen", { name }));
-      app.setAttribute(pick, "aria-pressed", String(heard === view.id));
-      pick.disabled = view.state !== "ready";
-      const take = player.tracks.some((track) => track.take > 1) ? `, ${t("take", { n: view.take })}` : "";
-      app.setText(title, view.title ? `${view.title}${take}` : t("track", { letter: view.letter }));
-      const loudness = view.loudness === null ? t("silence") : t("loudness", { lufs: view.loudness });
-      const known = view.seed !== undefined;
-      const pieces = [view.by, t("seed", { seed: view.seed }), loudness, view.length, t("made_in", { time: view.seconds })];
-      app.setText(facts, known ? pieces.join(" · ") : "");
-      drawWave(svg, view.peaks);
-      const working = view.state === "working" || view.state === "waiting";
-      app.show(bar, working);
-      app.setAttribute(bar, "aria-label", `${name}: ${t(view.state === "working" ? "track_working" : "track_waiting")}`);
-      if (working && view.fraction !== undefined) bar.value = view.fraction;
-      else bar.removeAttribute("value");
-      app.setText(reason, view.reason || "");
-      app.show(reason, Boolean(view.reason));
-      app.setText(prompt, view.prompt ? `“${view.prompt}”` : "");
-      app.show(prompt, Boolean(view.prompt));
-      app.setAttribute(slider, "aria-label", t("rating_label", { name }));
-      app.setAttribute(comment, "aria-label", t("comment_label", { name }));
-      for (const control of [slider, comment]) control.disabled = view.state !== "ready";
-      app.show(rating, view.state !== "failed");
-      if (view.score !== undefined && !dirty) {
-        slider.value = view.score;
-        if (document.activeElement !== comment) comment.value = view.comment ?? "";
-      }
-      showScore();
-      const links = (view.downloads ?? []).map(([what, url]) =>
-        h("a", { href: url, download: "", "aria-label": t("download", { what: what.toUpperCase(), name }) }, what.toUpperCase()),
-      );
-      if (downloads.childElementCount !== links.length) downloads.replaceChildren(...links);
-    };
-
-    const stored = (problem) => {
-      dirty = false;
-      app.setText(saved, problem || t("saved"));
-      app.setAttribute(saved, "data-problem", problem ? "true" : null);
-      showScore();
-    };
-    return { element, show, stored };
-  };
-
   // -- the part ----------------------------------------------------------------------------------------------------
 
   app.part("player", (root, host) => {
@@ -172,8 +29,10 @@
       end: h("button", { type: "button", class: "ms-quiet" }, t("loop_end")),
       clear: h("button", { type: "button", class: "ms-quiet", hidden: true }, t("loop_clear")),
     };
+    const loopHint = h("span", { class: "ms-note ms-loop-hint" }, t("loop_hint"));
     const timelineWave = wave("ms-wave ms-wave-all");
     const timelinePlayed = wave("ms-wave ms-wave-played");
+    const moments = app.moments((seconds) => switcher.seek(seconds));
     const cuts = h("div", { class: "ms-cuts", "aria-hidden": "true" });
     const loopMark = h("div", { class: "ms-loop-mark", hidden: true });
     const head = h("div", { class: "ms-head" });
@@ -194,12 +53,15 @@
       stage,
       choices,
       timeline,
+      moments.strip,
       h("div", { class: "ms-transport" }, play, time, h("label", { class: "ms-volume" }, h("span", {}, t("volume")), volume)),
-      h("div", { class: "ms-loop", role: "group", "aria-label": t("loop") }, h("span", { class: "ms-loop-name" }, t("loop")), ...Object.values(loopButtons)),
+      h("div", { class: "ms-loop", role: "group", "aria-label": t("loop") }, h("span", { class: "ms-loop-name" }, t("loop")), ...Object.values(loopButtons), loopHint),
       keys,
+      moments.list,
       loading,
     );
     const question = h("p", { class: "ms-question" });
+    const made = h("p", { class: "ms-note" });
     const note = h("p", { class: "ms-blind-note", role: "status" });
     const list = h("div", { class: "ms-tracks" });
     const summary = h("div", { class: "ms-summary", hidden: true });
@@ -212,7 +74,7 @@
       "div",
       { class: "ms-compare" },
       player,
-      h("div", { class: "ms-results" }, question, note, list, take, summary),
+      h("div", { class: "ms-results" }, question, made, note, list, take, summary),
     );
     root.append(
       h(
@@ -245,7 +107,7 @@
       pick,
       rate: (track, score, comment) => {
         sent += 1;
-        host.trigger("rate", { token: view.token, person: app.person, track, score, comment, at: sent });
+        host.trigger("rate", { token: view.token, ...app.who(), track, score, comment, at: sent });
       },
     };
 
@@ -309,6 +171,7 @@
       const duration = view.duration_s || 0;
       const { position } = switcher;
       const part = duration ? Math.min(1, position / duration) : 0;
+      moments.at(position);
       app.setText(time, `${app.clock(position)} / ${app.clock(duration)}`);
       head.style.transform = `translateX(${(part * timeline.clientWidth).toFixed(1)}px)`;
       timelinePlayed.style.clipPath = `inset(0 ${(100 - part * 100).toFixed(2)}% 0 0)`;
@@ -322,6 +185,7 @@
       const shown = loop ?? pending;
       app.show(loopMark, Boolean(shown));
       app.show(loopButtons.clear, Boolean(shown));
+      app.show(loopHint, !shown);
       if (!shown || !view.duration_s) return;
       loopMark.style.left = `${(100 * shown.start) / view.duration_s}%`;
       loopMark.style.width = `${(100 * Math.max(0, shown.end - shown.start)) / view.duration_s}%`;
@@ -488,10 +352,12 @@
       if (!view.blind || !any || (!ready && !failed)) app.setText(note, "");
       else app.setText(note, (view.revealed ? t("revealed") : t("left_to_rate", { n: view.to_rate })) + failed);
       if (view.revealed && wasRevealed === false && view.blind) app.announce(t("revealed"));
+      app.setText(made, view.options?.profile ? t("profile_of", { name: app.profileName(view.options.profile) }) : "");
       app.setAttribute(zip, "href", view.zip_url || null);
       app.show(zip, Boolean(view.zip_url));
       app.show(take, ready);
       showSummary(view.summaries);
+      moments.show(view.windows ?? [], view.duration_s || 0);
       cuts.replaceChildren(
         ...(view.cuts_s ?? []).map((cut) => h("span", { style: `left:${(100 * cut) / view.duration_s}%` })),
       );

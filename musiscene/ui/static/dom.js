@@ -2,6 +2,10 @@
 (() => {
   "use strict";
   const app = window.musiscene;
+  app.language = window.musisceneLanguage ?? "en";
+  const { accents, languages } = app.config;
+  Object.assign(app.config, languages[app.language]);
+  app.config.kinds = app.config.kinds.map((info) => ({ ...info, ...accents[info.kind] }));
   const { texts } = app.config;
 
   app.parts = {};
@@ -36,6 +40,9 @@
     if (element.hidden === visible) element.hidden = !visible;
   };
 
+  /** A backend's sentence; what stands between backticks is a command. */
+  app.withCommands = (text) => text.split("`").map((piece, index) => (index % 2 ? app.h("code", {}, piece) : piece));
+
   app.clock = (seconds) => {
     const tenths = Math.max(0, Math.floor(seconds * 10 + 1e-6));
     const minutes = Math.floor(tenths / 600);
@@ -50,6 +57,7 @@
     return `${Number(size.toPrecision(3))} GB`;
   };
 
+  app.profileName = (name) => texts[`profile_${name}`] ?? name;
   app.kindInfo = (kind) => app.config.kinds.find((info) => info.kind === kind);
 
   // -- what this browser remembers ---------------------------------------------------------------------------------
@@ -79,6 +87,8 @@
   };
   app.person = app.recall("person") ?? randomName();
   app.remember("person", app.person);
+  /** What goes along with every request: who asks, and in which language. */
+  app.who = () => ({ person: app.person, lang: app.language });
 
   // -- announcements and copying -----------------------------------------------------------------------------------
 

@@ -64,13 +64,13 @@
 
     const open = (token) => {
       const entry = entries().find((each) => each.token === token);
-      host.trigger("restore", { token, person: app.person, options: entry?.options ?? null });
+      host.trigger("restore", { token, ...app.who(), options: entry?.options ?? null });
       document.getElementById("ms-source")?.scrollIntoView({ block: "start" });
     };
     app.newComparison = () => {
       app.parts.source.props.value = { token: "", version: 0, error: "" };
-      for (const name of ["progress", "captions", "player"]) app.parts[name].props.value = app.blank[name];
-      for (const name of ["source", "progress", "captions", "player"]) app.parts[name].refresh();
+      for (const name of ["progress", "captions", "ask", "player"]) app.parts[name].props.value = app.blank[name];
+      for (const name of ["source", "progress", "captions", "ask", "player"]) app.parts[name].refresh();
     };
 
     const item = (entry) => {
@@ -82,6 +82,7 @@
       const counts = [
         captions.length ? t(captions.length > 1 ? "history_captions" : "history_caption", { n: captions.length }) : "",
         entry.tracks ? t(entry.tracks > 1 ? "history_tracks" : "history_track", { n: entry.tracks }) : "",
+        entry.options?.profile ? t("history_profile", { name: app.profileName(entry.options.profile) }) : "",
       ].filter(Boolean);
       return h(
         "li",
@@ -93,7 +94,7 @@
             "button",
             { type: "button", class: "ms-history-open", "aria-label": t("history_open", { name }), onclick: () => open(entry.token) },
             h("span", { class: "ms-history-name" }, name),
-            h("time", { class: "ms-note", datetime: when.toISOString() }, when.toLocaleString([], { dateStyle: "medium", timeStyle: "short" })),
+            h("time", { class: "ms-note", datetime: when.toISOString() }, when.toLocaleString(app.language, { dateStyle: "medium", timeStyle: "short" })),
             h("span", { class: "ms-note" }, counts.join(" · ")),
           ),
           h("span", { class: "ms-dots", "aria-hidden": "true" }, ...captions.map(([kind]) => h("span", { class: `ms-dot ms-kind-${kind}` }))),
@@ -106,7 +107,7 @@
               "aria-label": t("history_delete", { name }),
               onclick: () => {
                 keep(entries().filter((each) => each.token !== entry.token));
-                host.trigger("forget", { token: entry.token, person: app.person });
+                host.trigger("forget", { token: entry.token, ...app.who() });
                 if (current.token === entry.token) app.newComparison();
                 app.announce(t("history_deleted", { name }));
               },

@@ -13,25 +13,40 @@
       cards: Object.fromEntries(app.config.kinds.map(({ kind }) => [kind, { state: "empty" }])),
     },
     player: { token: "", version: 0, tracks: [] },
+    ask: { token: "", version: 0, open: false, why: t("ask_clip"), exchanges: [] },
   };
 
   /** What goes along with every press of a button. */
   app.page = () => ({
     token: app.parts.source?.props.value?.token ?? "",
-    person: app.person,
+    ...app.who(),
     ...app.edits(),
   });
 
   // Accents as the server's palette has them, in both themes.
   const rules = (theme) => app.config.kinds.map((info) => `.ms-kind-${info.kind}{--accent:${info[theme]}}`).join("");
   document.head.append(h("style", {}, `${rules("light")} .dark{}${app.config.kinds.map((info) => `.dark .ms-kind-${info.kind}{--accent:${info.dark}}`).join("")}`));
-  document.documentElement.lang ||= "en";
+  document.title = t("title");
 
   const dark = () => document.body.classList.contains("dark");
   const theme = app.recall("theme", null);
   if (theme) document.body.classList.toggle("dark", theme === "dark");
 
-  app.part("header", (root) => {
+  const languageMenu = () => {
+    const names = Object.entries(app.config.language_names);
+    const options = names.map(([code, name]) => h("option", { value: code, lang: code }, name));
+    const menu = h("select", { class: "ms-language", "aria-label": t("language") }, ...options);
+    menu.value = app.language;
+    menu.addEventListener("change", () => {
+      app.remember("language", menu.value);
+      window.location.reload(); // the address names the comparison, so the same one is shown again
+    });
+    return menu;
+  };
+
+  app.part("header", (root, host) => {
+    // Gradio translates labels by itself, and choices not at all.
+    if (app.language !== "en") setTimeout(() => host.trigger("translate", app.who()), 0);
     const switchTheme = h("button", { type: "button", class: "ms-quiet ms-theme", "aria-label": t("theme") }, "◐");
     switchTheme.addEventListener("click", () => {
       document.body.classList.toggle("dark");
@@ -55,7 +70,7 @@
         "header",
         { class: "ms-header" },
         h("div", {}, h("h1", {}, t("title")), h("p", { class: "ms-tagline" }, t("tagline"))),
-        switchTheme,
+        h("div", { class: "ms-header-side" }, languageMenu(), switchTheme),
       ),
       offline,
       h("div", { id: "ms-live", class: "ms-offscreen", "aria-live": "polite" }),
@@ -65,12 +80,14 @@
 
   app.part("progress", (root) => {
     const text = h("p", { class: "ms-progress-text", role: "status" });
+    const note = h("p", { class: "ms-note ms-progress-note", lang: "en" });
     const bar = h("progress", { max: "1", value: "0", "aria-label": t("captioning") });
     const error = h("p", { class: "ms-error", role: "alert", hidden: true });
-    root.append(h("div", { class: "ms-progress" }, text, bar, error));
+    root.append(h("div", { class: "ms-progress" }, h("div", { class: "ms-progress-line" }, text, note), bar, error));
     const button = (id) => document.getElementById(id);
     return (view) => {
-      app.setText(text, view.text);
+      app.setText(text, view.token || view.error ? view.text : t("idle_empty"));
+      app.setText(note, view.note ?? "");
       bar.value = view.fraction;
       bar.style.visibility = view.busy ? "visible" : "hidden";
       app.setText(error, view.error);

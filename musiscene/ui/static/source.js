@@ -7,6 +7,11 @@
   const ACCEPT = "video/*,audio/*,.mkv,.avi,.flv,.mpg,.mpeg,.3gp,.gif,.opus,.flac,.ogg,.ogv,.mov,.webm,.m4a";
 
   app.part("source", (root, host) => {
+    /** Go to a time of the preview, where there is one. */
+    app.seekPreview = (seconds) => {
+      const player = stage.querySelector("video, audio");
+      if (player) player.currentTime = seconds;
+    };
     let view = {};
     let sending = false;
 
@@ -27,7 +32,7 @@
       try {
         const path = await app.upload(file, (part) => (bar.value = part));
         busy(true, t("opening"));
-        host.trigger(event, { path, name: file.name, token: view.token || "", person: app.person });
+        host.trigger(event, { path, name: file.name, token: view.token || "", ...app.who() });
       } catch (error) {
         busy(false);
         fail(problem, t("upload_failed", { name: file.name, reason: error.message }));
@@ -61,7 +66,7 @@
           onclick: () => {
             busy(true, t("opening"));
             fail(sourceProblem, "");
-            host.trigger("open_example", { example: example.id, person: app.person });
+            host.trigger("open_example", { example: example.id, ...app.who() });
           },
         },
         h("span", { class: "ms-example-title" }, example.title),
@@ -158,7 +163,7 @@
     const referencePlayer = h("audio", { controls: true, preload: "metadata" });
     const referenceRemove = h("button", { type: "button", class: "ms-quiet" }, "");
     referenceRemove.addEventListener("click", () =>
-      host.trigger("set_reference", { token: view.token, person: app.person }),
+      host.trigger("set_reference", { token: view.token, ...app.who() }),
     );
     const referenceShown = h("div", { class: "ms-reference-shown" }, referenceName, referencePlayer, referenceRemove);
     const referenceProblem = h("p", { class: "ms-error", role: "alert", hidden: true });
@@ -201,6 +206,7 @@
       if (shownUrl === view.url) return;
       shownUrl = view.url;
       app.show(unplayable, false);
+      stage.style.backgroundImage = "";
       const player = h(view.has_video ? "video" : "audio", {
         src: view.url,
         controls: true,
@@ -211,6 +217,7 @@
       player.addEventListener("error", () => {
         app.setText(unplayable, t("preview_unplayable", { name: view.name }));
         app.show(unplayable, true);
+        if (view.poster) stage.replaceChildren(h("img", { class: "ms-poster", src: view.poster, alt: t("preview", { name: view.name }) }));
       });
       const [width, height] = view.size ?? [16, 9];
       stage.style.setProperty("--ratio", view.has_video ? String(width / height) : "auto");

@@ -1,0 +1,1 @@
+"""The page's texts: one file per language, all with the same keys."""
