@@ -1,6 +1,7 @@
 """The `musicgen` backend with a tiny random MusicGen in the published layout."""
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,17 @@ import numpy as np
 import pytest
 import torch
 
-from musiscene.errors import BackendUnavailableError, RequestError, Stopped
+from musiscene import api
+from musiscene.errors import BackendUnavailableError, ConfigError, RequestError, Stopped
+from musiscene.events import RenditionReady, SoundPart
+from musiscene.media import probe, write_wav
 from musiscene.networks.musicgen.random_model import random_musicgen, save_with_tokenizer
+from musiscene.pipeline import Pipeline, ScoreOptions, open_sources
 from musiscene.registry import MusicGenerator, Pool
+from musiscene.settings import Settings
 from musiscene.soundtracks._musicgen.windows import Window, text_at, windows
 from musiscene.soundtracks.musicgen import SPEC
-from musiscene.types import Caption, CaptionKind, Job, ScoreRequest, Soundtrack
+from musiscene.types import Caption, CaptionKind, CaptionSet, Clip, Job, ScoreRequest, Soundtrack
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -237,3 +243,108 @@ def test_a_window_begins_where_a_section_does() -> None:
     assert windows(1000, 50, [4.0]) == [Window(0, 0, 200), Window(0, 200, 1000)]
     assert windows(1000, 50, [0.0, 15.0, 99.0]) == [Window(0, 0, 750), Window(250, 750, 1000)]
     assert [w.known for w in windows(2000, 50, [31.0])] == [0, 1500, 1550]
+
+
+@pytest.fixture(scope="module")
+def melody_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_with_tokenizer(random_musicgen("tiny", melody=True), tmp_path_factory.mktemp("musicgen-melody"))
+
+
+@pytest.fixture(scope="module")
+def melodic(melody_folder: Path) -> MusicGenerator:
+    return Pool(options={"musicgen": {"model": melody_folder}}).generator(SPEC)
+
+
+def tune(folder: Path, *pitches_hz: float) -> Clip:
+    """A second of each pitch."""
+    time_s = np.arange(16000) / 16000
+    sound = np.concatenate([0.3 * np.sin(2 * np.pi * hz * time_s) for hz in pitches_hz]).astype(np.float32)
+    path = folder / "tune.wav"
+    write_wav(path, sound[None], 16000)
+    return probe(path)
+
+
+def test_a_melody_changes_the_music_and_is_named(melodic: MusicGenerator, tmp_path: Path) -> None:
+    """With and without a tune, and with another one; rows keep to their own."""
+    high, words = tune(tmp_path, 440, 494, 523), asked("calm", 1.0)
+    with_tune = replace(words, melody=high)
+    plain, tuned = made(melodic, words, with_tune)
+    (alone,) = made(melodic, with_tune)
+    (other,) = made(melodic, replace(words, melody=tune(tmp_path, 311, 370)))
+
+    assert tuned.provenance["melody"] == "tune.wav"
+    assert "melody" not in plain.provenance
+    np.testing.assert_allclose(tuned.waveform, alone.waveform, atol=1e-5)
+    assert not np.allclose(plain.waveform, tuned.waveform, atol=1e-3)
+    assert not np.allclose(other.waveform, tuned.waveform, atol=1e-3)
+
+
+def test_the_words_beside_it_do_not_change_a_row_of_a_melody_model(melodic: MusicGenerator) -> None:
+    """Although the padding of a text is read there: a long neighbour leaves the music as it was."""
+    (alone,) = made(melodic, asked("rain", seed=5))
+    among = made(melodic, asked("a long storm " * 9, seed=9), asked("rain", seed=5))[1]
+
+    np.testing.assert_allclose(among.waveform, alone.waveform, atol=1e-5)
+
+
+def test_a_melody_that_cannot_be_followed_is_refused(
+    generator: MusicGenerator, melodic: MusicGenerator, tmp_path: Path
+) -> None:
+    """By a model that has no ear for it, and where there is nothing to hear."""
+    with pytest.raises(RequestError, match="musicgen-melody"):
+        made(generator, replace(asked("x"), melody=tune(tmp_path, 440)))
+    write_wav(tmp_path / "silence.wav", np.zeros((1, 16000), np.float32), 16000)
+    with pytest.raises(RequestError, match=r"silence\.wav"):
+        made(melodic, replace(asked("x"), melody=probe(tmp_path / "silence.wav")))
+
+
+def test_eight_bits_are_an_opt_in_that_is_stated(folder: Path) -> None:
+    """The music is another, of the same length; the provenance says what it was computed in."""
+    coarse = Pool(options={"musicgen": {"model": folder, "precision": "int8"}}).generator(SPEC)
+    (track,) = made(coarse, asked("calm"))
+
+    assert track.provenance["precision"] == "int8"
+    assert track.waveform.shape == (1, 16000)
+    with pytest.raises(ConfigError, match="four"):
+        Pool(options={"musicgen": {"model": folder, "precision": "four"}}).generator(SPEC)
+
+
+def test_pieces_reach_whoever_watches_from_python(folder: Path, tmp_path: Path) -> None:
+    """`score` tells them between the progress, in order; the licence is kept with the result."""
+    parts: list[SoundPart] = []
+    settings = Settings(data_dir=tmp_path, work_dir=tmp_path, profile="sketch", musicgen=str(folder))
+    result = api.score(
+        "calm",
+        out=tmp_path / "calm.wav",
+        duration_s=6.0,
+        generator="musicgen",
+        overrides={"sections": [[3.0, "wild"]]},
+        settings=settings,
+        watch=lambda event: parts.append(event) if isinstance(event, SoundPart) else None,
+    )
+
+    assert [part.start_s for part in parts] == sorted({part.start_s for part in parts})
+    assert sum(part.waveform.shape[-1] for part in parts) == 6 * 16000
+    assert result.as_dict()["provenance"]["license"] == "CC-BY-NC-4.0"
+    assert result.provenance["seams_s"] == [3.0]
+
+
+def test_pieces_reach_whoever_reads_the_pipelines_events(folder: Path, tmp_path: Path) -> None:
+    """Each names its caption and its take; all come before the soundtrack that they are of."""
+    settings = Settings(data_dir=tmp_path, work_dir=tmp_path, profile="sketch", musicgen=str(folder))
+    pipeline = Pipeline(settings)
+    sources = open_sources(tune(tmp_path, 440, 494))
+    captions = CaptionSet([Caption(kind, f"{kind} words", "test") for kind in (CaptionKind.MUSIC, CaptionKind.MSI)])
+    options = ScoreOptions(duration_s=3.0, takes=2)
+    events = list(pipeline.score(sources, captions, tmp_path / "out", generator="musicgen", options=options))
+    parts = [event for event in events if isinstance(event, SoundPart)]
+    ready = [event.rendition for event in events if isinstance(event, RenditionReady)]
+
+    wanted = {(kind, take) for kind in captions for take in (1, 2)}
+    assert {(part.kind, part.take) for part in parts} == wanted == {(r.kind, r.take) for r in ready}
+    first = next(index for index, event in enumerate(events) if isinstance(event, RenditionReady))
+    assert any(isinstance(event, SoundPart) for event in events[:first])
+    assert all(r.provenance["license"] == "CC-BY-NC-4.0" for r in ready)
+    with pytest.raises(RequestError, match="tune"):
+        silent = replace(sources, sound=None, silence="it has no audio track")
+        list(pipeline.score(silent, captions, tmp_path / "no", options=ScoreOptions(melody=True)))
