@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import urllib.error
 import urllib.parse
@@ -74,6 +75,21 @@ def list_repo(repo_id: str, revision: str, *, endpoint: str, token: str | None =
     except (ValueError, KeyError, TypeError) as error:
         raise BackendUnavailableError(f"{endpoint} did not answer as a Hugging Face hub does.") from error
     return Listing(commit, files)
+
+
+def released(url: str) -> Remote:
+    """A file of a GitHub release, with the size and checksum that GitHub names for it where it can be asked."""
+    name = urllib.parse.unquote(urllib.parse.urlsplit(url).path.rsplit("/", 1)[-1])
+    found = re.fullmatch(r"https://github\.com/([^/]+/[^/]+)/releases/download/([^/]+)/[^/]+", url)
+    if found is None:
+        return Remote(name, url)
+    try:
+        with _open(f"https://api.github.com/repos/{found[1]}/releases/tags/{found[2]}", None) as response:
+            assets = json.load(response)["assets"]
+        asset = next(asset for asset in assets if asset["name"] == name)
+    except (BackendUnavailableError, ValueError, KeyError, TypeError, StopIteration):
+        return Remote(name, url)
+    return Remote(name, url, asset.get("size"), (asset.get("digest") or "").removeprefix("sha256:"))
 
 
 def fetch_all(

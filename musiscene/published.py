@@ -29,6 +29,8 @@ class Weights:
         revision: What is fetched there; the commit that it stood for is noted when it is.
         files: Patterns of the files that are fetched.
         size_gb: About what it takes on disk.
+        urls: Addresses of single files, where it is published elsewhere than on the hub.
+        digest_prefix: What the SHA-256 of that file begins with, where its publisher names that.
         request_url: Page on which access is asked for; empty when it is open.
         hint: How to get it when it cannot be downloaded.
     """
@@ -40,6 +42,8 @@ class Weights:
     revision: str = "main"
     files: tuple[str, ...] = ()
     size_gb: float = 0.0
+    urls: tuple[str, ...] = ()
+    digest_prefix: str = ""
     request_url: str = ""
     hint: str = ""
 
@@ -79,6 +83,16 @@ def _smolvlm2(size: str, repo: str, gb: float) -> Weights:
         repo_id=f"HuggingFaceTB/{repo}",
         files=(*_CONFIGS, *_TOKENIZER, "added_tokens.json", *_SAFETENSORS),
         size_gb=gb,
+    )
+
+
+def _passt(seconds: int, release: str, file: str) -> Weights:
+    return Weights(
+        name=f"passt-{seconds}s",
+        summary=f"PaSST for {seconds} s, trained on AudioSet: the KL divergence of music.",
+        license="Apache-2.0",
+        urls=(f"https://github.com/kkoutini/PaSST/releases/download/{release}/{file}",),
+        size_gb=0.3,
     )
 
 
@@ -185,6 +199,33 @@ _ENTRIES = (
         revision="70d244cc86ccca08cf5af4e1e306ecf908b1ad5e",
         files=("config.json", "generation_config.json", *_TOKENIZER, *_SAFETENSORS),
         size_gb=4.1,
+    ),
+    Weights(
+        name="vggish",
+        summary="VGGish in PyTorch: the Fréchet audio distance.",
+        license="Apache-2.0",
+        urls=("https://github.com/harritaylor/torchvggish/releases/download/v0.1/vggish-10086976.pth",),
+        digest_prefix="10086976",
+        size_gb=0.3,
+    ),
+    _passt(20, "v0.0.5", "passt-s-f128-20sec-p16-s10-ap.474-swa.pt"),
+    _passt(10, "v0.0.1-audioset", "passt-s-f128-p16-s10-ap.476-swa.pt"),
+    _passt(30, "v0.0.5", "passt-s-f128-30sec-p16-s10-ap.473-swa.pt"),
+    Weights(
+        name="clap-music",
+        summary="CLAP trained on music: how well soundtracks fit their words.",
+        license="Apache-2.0",
+        repo_id="laion/larger_clap_music",
+        files=(*_CONFIGS, *_TOKENIZER, *_SAFETENSORS, "pytorch_model.bin"),
+        size_gb=0.8,
+    ),
+    Weights(
+        name="roberta-large",
+        summary="RoBERTa large: BERTScore of captions.",
+        license="MIT",
+        repo_id="FacebookAI/roberta-large",
+        files=("config.json", *_TOKENIZER, "model.safetensors"),
+        size_gb=1.4,
     ),
     _musicgen("small", 2.4),
     _musicgen("medium", 8.1),

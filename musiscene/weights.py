@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from musiscene.errors import BackendUnavailableError, ConfigError, StorageError
-from musiscene.fetching import Remote, fetch_all, file_sha256, list_repo
+from musiscene.fetching import Remote, fetch_all, file_sha256, list_repo, released
 from musiscene.published import MANIFEST, Weights, entry, next_step
 from musiscene.settings import Settings
 from musiscene.types import Job
@@ -182,9 +182,18 @@ def download(
             raise BackendUnavailableError(
                 f"{weights.repo_id} does not hold {', '.join(weights.files)}. Name a copy with `musiscene weights use`."
             )
+    elif weights.urls:
+        remotes, token = tuple(released(address) for address in weights.urls), ""
     else:
         raise BackendUnavailableError(f"The {name} weights cannot be downloaded. {weights.hint}")
     facts = fetch_all(remotes, target, token=token, job=job)
+    for file, fact in facts.items():
+        if weights.urls and not fact["sha256"].startswith(weights.digest_prefix):
+            (target / file).unlink()
+            raise BackendUnavailableError(
+                f"{file} arrived with SHA-256 {fact['sha256'][:12]}…, where its publisher names "
+                f"{weights.digest_prefix}…; it was thrown away. Download it again, or use another copy."
+            )
     _write_note(target, {"repo_id": weights.repo_id, "commit": commit, "url": url, "files": facts})
     return target
 
@@ -289,6 +298,14 @@ def _look_into(name: str, path: Path, folder: Path | str | None) -> list[str]:
             from musiscene.networks.mert import load_mert
 
             load_mert(path)
+        elif name == "vggish":
+            from musiscene.networks import vggish
+
+            vggish.check_trained(vggish.load_vggish(path))
+        elif name.startswith("passt-"):
+            from musiscene.networks import passt
+
+            passt.check_trained(passt.load_passt(path))
     except BackendUnavailableError as error:
         return [str(error)]
     return []

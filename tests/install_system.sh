@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Programs that the tests drive and pip does not bring: a Chromium browser and a PostgreSQL server.
+# What the tests need and pip does not bring: a Chromium browser, a PostgreSQL server, WordNet.
 set -euo pipefail
 
 missing=()
 command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || missing+=(chromium)
 command -v psql >/dev/null && ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || missing+=(postgresql)
+[ -f /usr/share/wordnet/data.noun ] || missing+=(wordnet-base)  # METEOR's synonyms
 [ ${#missing[@]} -eq 0 ] && exit 0
 
 if ! command -v apt-get >/dev/null; then

@@ -1,0 +1,173 @@
+"""Sets of sound files: what is in a folder or a manifest, which belong together, and their sound as one channel."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musiscene import media
+from musiscene.errors import RequestError, UnreadableMediaError
+from musiscene.types import Job, Limits
+
+_TEXTS = frozenset(
+    {".json", ".jsonl", ".txt", ".csv", ".tsv", ".md", ".html", ".log", ".vtt", ".srt", ".toml", ".yaml"}
+)
+_PICTURES = frozenset({".svg", ".png", ".jpg", ".jpeg", ".gif", ".pdf"})
+_NOT_SOUND = _TEXTS | _PICTURES | {".mid", ".midi", ".npz", ".npy", ".part", ".zip", ".yaml", ".yml"}
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """A file of a set.
+
+    Attributes:
+        name: What it is called in its set: its path there without the ending, or its id in the manifest.
+        path: Where it is.
+    """
+
+    name: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A clip that some metric could not use.
+
+    Attributes:
+        name: Of the clip.
+        path: Where it is.
+        reason: Why, in a sentence.
+        metric: Name of the listener; empty when the file could not be read at all.
+    """
+
+    name: str
+    path: Path
+    reason: str
+    metric: str = ""
+
+    def as_dict(self) -> dict[str, str]:
+        """JSON layout."""
+        return {"name": self.name, "path": str(self.path), "metric": self.metric, "reason": self.reason}
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Generated clips with their references.
+
+    Attributes:
+        both: Those that belong together, by name.
+        alone: Names that one of the sets lacks.
+    """
+
+    both: tuple[tuple[Sound, Sound], ...]
+    alone: tuple[str, ...]
+
+
+def list_sounds(source: Path) -> tuple[Sound, ...]:
+    """The sound files of a folder (with what is below it) or of a manifest, sorted by name.
+
+    A manifest is JSON Lines: `{"id": "clip1", "path": "music/clip1.wav"}`, paths relative to it. In a folder hidden
+    files and files that cannot be sound (texts, pictures, notes) are passed over; anything else is taken, and whether
+    it can be read turns out later.
+
+    Raises:
+        RequestError: There is nothing there, or two files have one name.
+    """
+    if source.is_dir():
+        sounds = [
+            Sound(path.relative_to(source).with_suffix("").as_posix(), path)
+            for path in source.rglob("*")
+            if path.is_file()
+            and path.suffix.lower() not in _NOT_SOUND
+            and not any(part.startswith(".") for part in path.relative_to(source).parts)
+        ]
+    elif source.is_file():
+        sounds = _manifest(source)
+    else:
+        raise RequestError(f"There is no folder or manifest {source}.")
+    if not sounds:
+        raise RequestError(f"{source} holds no sound files.")
+    sounds.sort(key=lambda sound: (sound.name, sound.path))
+    for one, other in pairwise(sounds):
+        if one.name == other.name:
+            raise RequestError(f"{one.path} and {other.path} have one name; rename one of them, or list them by id.")
+    return tuple(sounds)
+
+
+def _manifest(path: Path) -> list[Sound]:
+    sounds = []
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise RequestError(f"{path} is neither a folder nor a manifest in JSON Lines.") from error
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            entry = json.loads(line)
+            sounds.append(Sound(str(entry["id"]), path.parent / str(entry["path"])))
+        except (ValueError, KeyError, TypeError) as error:
+            raise RequestError(f'Line {number} of {path} is not like {{"id": "a", "path": "a.wav"}}.') from error
+    return sounds
+
+
+def pair_sounds(generated: Sequence[Sound], reference: Sequence[Sound]) -> Pairs:
+    """Clips of the same name, in the order of the generated ones."""
+    partners = {sound.name: sound for sound in reference}
+    both = tuple((sound, partners[sound.name]) for sound in generated if sound.name in partners)
+    paired = {sound.name for sound, _ in both}
+    alone = sorted({sound.name for sound in (*generated, *reference)} - paired)
+    return Pairs(both, tuple(alone))
+
+
+@dataclass(frozen=True, slots=True)
+class Mono:
+    """Sound in one channel.
+
+    Attributes:
+        samples: `(samples,)` float32.
+        sample_rate: In Hz.
+    """
+
+    samples: NDArray[np.float32]
+    sample_rate: int
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return self.samples.size / self.sample_rate
+
+    def cut(self, duration_s: float) -> Mono:
+        """Its first `duration_s` seconds."""
+        return Mono(self.samples[: round(duration_s * self.sample_rate)], self.sample_rate)
+
+    def at(self, sample_rate: int) -> NDArray[np.float32]:
+        """Its samples at another rate (soxr, high quality)."""
+        from musiscene.media.audio import resample
+
+        resampled: NDArray[np.float32] = resample(self.samples[None], self.sample_rate, sample_rate)[0]
+        return resampled
+
+
+def read_mono(path: Path, job: Job, limits: Limits | None = None) -> Mono:
+    """The sound of any media file, its channels mixed to one, at its own rate.
+
+    Raises:
+        MusisceneError: It cannot be read; the message says why.
+        Stopped: `job` was stopped.
+    """
+    clip = media.probe(path, limits)
+    audio = media.read_audio(clip, mono=True, job=Job(stop=job.stop))
+    samples = audio.waveform[0]
+    if not samples.size:
+        raise UnreadableMediaError(f"{path.name} holds no sound that can be decoded.")
+    if not math.isfinite(float(np.abs(samples).sum())):
+        raise UnreadableMediaError(f"{path.name} holds samples that are no numbers.")
+    return Mono(samples, audio.sample_rate)
