@@ -67,16 +67,19 @@ def _write_media():
     return module.write_media
 
 
-def _everything(path: Path) -> None:
+def _everything(path: Path, *, whole: bool = True) -> None:
+    """Read and mux; of a damaged file the output need not be as long as the index said, but it must be a clip."""
     clip = probe(path)
     if clip.has_video:
         images = sample_frames(clip, 3, max_side=32).images
-        assert images.shape[0] == 3
+        assert images.shape[0] == 3 or not whole
     if clip.has_audio:
         assert np.isfinite(read_audio(clip, sample_rate=16_000, mono=True, duration_s=2.0).waveform).all()
     if clip.has_video:
         result = mux(clip, np.full((1, 4800), 0.1, np.float32), 48_000, path.with_name("out.mp4"))
-        assert abs(probe(result.path).duration_s - clip.duration_s) <= 1 / (clip.fps or 25) + 0.01
+        muxed = probe(result.path)
+        assert muxed.has_video and muxed.has_audio
+        assert not whole or abs(muxed.duration_s - clip.duration_s) <= 1 / (clip.fps or 25) + 0.01
 
 
 @_settings
@@ -110,6 +113,6 @@ def test_any_damage_gives_a_result_or_a_sentence(recipe, damage):
         for place, value in damage:
             data[int(place * len(data))] = value
         path.write_bytes(data)
-        with contextlib.suppress(MusisceneError, AssertionError):
-            _everything(path)
+        with contextlib.suppress(MusisceneError):
+            _everything(path, whole=False)
         assert {entry.name for entry in Path(folder).iterdir()} <= {path.name, "out.mp4"}
