@@ -18,7 +18,7 @@ function make(tag, given = {}, ...children) {
 
 const heading = (text) => make("h1", { tabIndex: -1 }, text);
 const paragraphs = (text) => text.trim().split(/\n\s*\n/).map((part) => make("p", {}, part));
-const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
+const clock = (seconds) => `${Math.floor(Math.round(seconds) / 60)}:${String(Math.round(seconds) % 60).padStart(2, "0")}`;
 
 function consent(study) {
   const { design, text, words } = study;
@@ -147,7 +147,7 @@ function trial(study, { step }) {
   const values = draft.values ?? (step.pair ? [null] : step.tracks.map(() => null));
   const video = make("video", { muted: true, playsInline: true, preload: "auto", tabIndex: -1, "aria-hidden": "true" });
   const play = make("button", { type: "button", className: "play", disabled: true }, text("play"));
-  const place = make("input", { type: "range", min: "0", max: "1", step: "0.1", value: "0", disabled: true, "aria-label": text("position") });
+  const place = make("input", { type: "range", min: "0", max: "1", step: "any", value: "0", disabled: true, "aria-label": text("position") });
   const time = make("span", { className: "time", "aria-hidden": "true" }, "0:00");
   const next = make("button", { type: "button", className: "main", disabled: true }, text("next"));
   const todo = make("p", { className: "todo", id: "todo" });
