@@ -11,7 +11,7 @@ from musiscene.soundtracks._arranger.piece import Note
 from musiscene.soundtracks._arranger.styles import Layer
 from musiscene.soundtracks._arranger.timing import Frame
 
-_LOOSE = frozenset({"jazz comp", "lofi chords", "bossa comp", "scratch", "skank", "stabs"})
+_LOOSE = frozenset({"jazz comp", "lofi chords", "bossa comp", "scratch", "skank", "stabs", "shiver"})
 """Patterns that a player varies from bar to bar."""
 
 _STRUMMED = frozenset({"strum", "boomchick"})

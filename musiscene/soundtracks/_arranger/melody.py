@@ -43,9 +43,11 @@ class Motif:
 
 
 # Height of each bar's beginning above the phrase's level, in scale steps, and which bar is the climax.
-_OUTLINES_OPEN = ((0, 1, 3, 1), (0, 2, 4, 1), (2, 1, 3, 1), (0, -1, 2, 1), (0, 0, 3, 4))
-_OUTLINES_CLOSE = ((0, 2, 4, 0), (1, 4, 2, 0), (0, 3, 5, 0), (2, 4, 3, 0))
+_OUTLINES_OPEN = ((0, 1, 2, 1), (0, 1, 3, 1), (1, 0, 2, 1), (0, -1, 2, 1), (0, 0, 2, 3))
+_OUTLINES_CLOSE = ((0, 1, 3, 0), (1, 3, 2, 0), (0, 2, 3, 0), (2, 3, 1, 0))
 _SECTION_LEVEL = {"I": 0, "A": 0, "B": 2, "C": -1}
+_WINDOW = 7
+"""No note of a bar is farther from where the bar begins, in semitones: most melodies stay within an octave or so."""
 
 
 class Composer:
@@ -71,6 +73,9 @@ class Composer:
         self._pentatonic = pentatonic
         # Sing in the upper middle of the range; leave room above for the climax.
         self._home = min(low + round(0.5 * (high - low)), high - 8)
+        # Either walking or running: one length of note is heard most in a melody.
+        self._plain = rng.choice((0.4, 1.2)) if density < 1.5 else 0.4
+        self._divisions = self._chosen_divisions()
         self._motifs: dict[str, Motif] = {}
         first = self._invent()
         self._motifs["A"] = self._motifs["I"] = first
@@ -135,6 +140,21 @@ class Composer:
     def _invent(self) -> Motif:
         return self._matched(Motif(self._head(self._density), self._rhythm(self._density * 0.6, tail=True), (), ()))
 
+    def _chosen_divisions(self) -> list[tuple[tuple[float, ...], float]]:
+        """One or two ways of dividing a beat, which then mark the whole melody: more would not be remembered."""
+        slow = self._style.tempo[1] < 90
+        density, syncopation = self._density, self._style.syncopation
+        choices: list[tuple[tuple[float, ...], float]] = [
+            ((0.0, 0.5), 0.6),
+            ((0.0, 0.75), 0.22),
+            ((0.5,), 0.5 * syncopation),
+            ((0.0, 0.5, 0.75), (0.22 if slow else 0.12) * density),
+            ((0.0, 0.25, 0.5, 0.75), (0.1 if slow else 0.05) * max(0.0, density - 0.9) ** 2 * 4),
+        ]
+        first = weighted(self._rng, [(choice, choice[1]) for choice in choices])
+        second = weighted(self._rng, [(choice, choice[1]) for choice in choices])
+        return [(first[0], 0.8)] if first == second else [(first[0], 0.65), (second[0], 0.15)]
+
     def _head(self, density: float) -> Cell:
         """A rhythm that can be recognised again: two notes at the least, three where the music moves."""
         least = 2 if density < 0.5 or self._meter.beats < 3 else 3
@@ -156,7 +176,6 @@ class Composer:
         """Divide a bar: each beat is held over, plain, or divided, the more the denser."""
         rng, meter = self._rng, self._meter
         onsets: list[float] = []
-        slow = self._style.tempo[1] < 90
         for beat in range(meter.beats):
             if meter.compound:
                 options: list[tuple[tuple[float, ...], float]] = [
@@ -166,15 +185,8 @@ class Composer:
                     ((0.0, 1 / 3, 2 / 3), 0.45 * density * density),
                 ]
             else:
-                options = [
-                    ((), max(0.04, 0.75 - 0.45 * density)),
-                    ((0.0,), 0.55),
-                    ((0.0, 0.5), 0.55 * density),
-                    ((0.0, 0.75), 0.18 * density),
-                    ((0.5,), 0.5 * self._style.syncopation),
-                    ((0.0, 0.5, 0.75), (0.22 if slow else 0.12) * density * density),
-                    ((0.0, 0.25, 0.5, 0.75), (0.1 if slow else 0.05) * max(0.0, density - 0.9) ** 2 * 4),
-                ]
+                options = [((), max(0.04, 0.55 - 0.4 * density)), ((0.0,), self._plain)]
+                options += [(division, weight * density) for division, weight in self._divisions]
             if tail and beat >= meter.beats - max(1, meter.beats // 3):
                 options = [((), 1.0)]  # the breath
             chosen = weighted(rng, options)
@@ -247,7 +259,10 @@ class Composer:
             if index == 0:
                 pitch = theory.nearest(anchor, chord.core, self._low, self._high)
             else:
-                pitch = theory.steps_from(pitch, steps[index - 1], classes)
+                moved = theory.steps_from(pitch, steps[index - 1], classes)
+                if abs(moved - notes[0].pitch) > _WINDOW:
+                    moved = theory.steps_from(pitch, -steps[index - 1], classes)
+                pitch = moved
                 strong = self._meter.weight(onset) >= 0.7 or length >= 1.5
                 if strong and pitch % 12 not in chord.tones:
                     # Onto the chord, on towards where the motif goes, and not back to the note it came from.
@@ -325,47 +340,3 @@ def _smoothed(notes: list[Note], low: int, high: int) -> list[Note]:
                 pitch += 12
         found.append(note._replace(pitch=pitch))
     return found
-
-
-def counter_line(
-    melody: list[Note], harmony: Harmony, frame: Frame, low: int, high: int, active: list[tuple[float, float]]
-) -> list[Note]:
-    """A second voice in long notes: chord tones that move by step and differ from the melody's, changing where the
-    harmony does; it answers with a passing note where the melody holds still.
-
-    Args:
-        melody: What it goes with.
-        harmony: The chords.
-        frame: The bars.
-        low: Lowest pitch.
-        high: Highest pitch.
-        active: Stretches of beats where it plays.
-    """
-    notes: list[Note] = []
-    centre = (low + high) / 2
-    previous = centre
-    for begin, end in active:
-        for index, span in enumerate(harmony.spans):
-            if span.beat < begin or span.beat >= end:
-                continue
-            length = min(span.length, end - span.beat)
-            taken = {note.pitch % 12 for note in melody if span.beat <= note.beat < span.beat + 1.0}
-            colour = span.chord.tones[1:3] if len(span.chord.tones) < 4 else (span.chord.tones[1], span.chord.tones[3])
-            choices = tuple(tone for tone in colour if tone not in taken) or span.chord.tones
-            pull = previous + 0.15 * (centre - previous)
-            pitch = theory.nearest(pull, choices, low, high)
-            busy = sum(1 for note in melody if span.beat + length / 2 <= note.beat < span.beat + length)
-            following = harmony.spans[index + 1].chord if index + 1 < len(harmony.spans) else None
-            if following is not None and length >= 3 and busy <= 1 and span.beat + length < end:
-                target = theory.nearest(pitch, following.tones[1:2] or following.tones, low, high)
-                passing = theory.steps_from(
-                    pitch, 1 if target >= pitch else -1, harmony.local_scale(span.chord, span.beat)
-                )
-                if low <= passing <= high and passing != pitch:
-                    notes.append(Note(span.beat, length - 1.0, pitch, 72))
-                    notes.append(Note(span.beat + length - 1.0, 1.0, passing, 68))
-                    previous = passing
-                    continue
-            notes.append(Note(span.beat, length, pitch, 72))
-            previous = pitch
-    return notes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,20 +37,28 @@ def make_voice(zones: list[Zone], pitch: int, velocity: int, held: int) -> Voice
     """Add up the zones that sound together, for a key held for `held` samples; the longest release is everyone's."""
     release_s = min(max([0.03, *(zone.release_s for zone in zones)]), 4.0)
     tail = round(min(0.55 * release_s + 0.02, 1.0) * SAMPLE_RATE)  # 55 dB down is gone
-    waves = [_zone_wave(zone, pitch, velocity, held + tail) for zone in zones]
-    longest = max(len(wave) for wave in waves)
     centred = all(abs(zone.pan) < 0.02 for zone in zones)
+    sides = [(1.0, 1.0) if centred else _sides(zone.pan) for zone in zones]
+    waves = [
+        _zone_wave(zone, pitch, velocity, held + tail, max(left, right))
+        for zone, (left, right) in zip(zones, sides, strict=True)
+    ]
     release = _exponential(tail, release_s)
     if centred and len(waves) == 1:
         return Voice(waves[0][None], release)
-    together = np.zeros((1 if centred else 2, longest), dtype=_FLOAT)
-    for zone, wave in zip(zones, waves, strict=True):
-        angle = (zone.pan + 1.0) * np.pi / 4.0
-        sides = (1.0,) if centred else (float(np.cos(angle) * 2**0.5), float(np.sin(angle) * 2**0.5))
-        for channel, gain in enumerate(sides):
-            if gain > 1e-6:
-                together[channel, : len(wave)] += wave if gain == 1.0 else wave * _FLOAT(gain)
+    together = np.zeros((1 if centred else 2, max(len(wave) for wave in waves)), dtype=_FLOAT)
+    for wave, (left, right) in zip(waves, sides, strict=True):
+        together[0 if left >= right else 1, : len(wave)] += wave
+        less = min(left, right) / max(left, right)
+        if not centred and less > 1e-6:
+            together[1 if left >= right else 0, : len(wave)] += wave * _FLOAT(less)
     return Voice(together, release)
+
+
+def _sides(pan: float) -> tuple[float, float]:
+    """Gains left and right, of equal power for every `pan`."""
+    angle = (pan + 1.0) * np.pi / 4.0
+    return float(np.cos(angle) * 2**0.5), float(np.sin(angle) * 2**0.5)
 
 
 def softened(voice: Voice, zones: list[Zone], velocity: int) -> Voice:
@@ -60,8 +69,8 @@ def softened(voice: Voice, zones: list[Zone], velocity: int) -> Voice:
     return Voice(_low_pass(voice.wave, cutoff_hz, SAMPLE_RATE), voice.release)
 
 
-def _zone_wave(zone: Zone, pitch: int, velocity: int, samples: int) -> Mono:
-    """One zone at one key, shape (samples,) or shorter when the sample ends before."""
+def _zone_wave(zone: Zone, pitch: int, velocity: int, samples: int, gain: float) -> Mono:
+    """One zone at one key, scaled by `gain`, shape (samples,) or shorter when the sample ends before."""
     import soxr
 
     cents = zone.cents_per_key * (pitch - 60) + 6000.0 - zone.root_cents
@@ -74,14 +83,14 @@ def _zone_wave(zone: Zone, pitch: int, velocity: int, samples: int) -> Mono:
             repeats = (need - end) // (end - begin) + 1
             data = np.concatenate([data[:end], np.tile(data[begin:end], repeats)])
     ended = len(data) < need
-    source = data[:need].astype(_FLOAT) * _FLOAT(zone.gain / 32768.0)
+    source = data[:need].astype(_FLOAT) * _FLOAT(zone.gain * gain / 32768.0)
     # Most sources have fewer samples than their sound will have, so they are filtered first.
     _filter(source, zone, velocity, ratio * SAMPLE_RATE)
-    wave = np.asarray(soxr.resample(source, ratio * SAMPLE_RATE, SAMPLE_RATE, quality="LQ"), dtype=_FLOAT)[:samples]
+    wave = np.asarray(soxr.resample(source, ratio * SAMPLE_RATE, SAMPLE_RATE, quality="MQ"), dtype=_FLOAT)[:samples]
     _shape(wave, zone)
     if ended or samples >= LONGEST_S * SAMPLE_RATE:
         fade = min(200, len(wave))
-        wave[len(wave) - fade :] *= np.linspace(1.0, 0.0, fade, dtype=_FLOAT)
+        wave[len(wave) - fade :] *= _ramp(fade)[::-1]
     return wave
 
 
@@ -154,12 +163,19 @@ def _low_pass(wave: Mono, cutoff_hz: float, rate: float) -> Mono:
     return np.asarray(lfilter(b, a, wave, axis=-1), dtype=_FLOAT)
 
 
+@lru_cache(maxsize=512)
+def _ramp(samples: int) -> Mono:
+    """From 0 to 1; shared, so not to be changed."""
+    return np.linspace(0.0, 1.0, samples, dtype=_FLOAT)
+
+
+@lru_cache(maxsize=128)
 def _exponential(samples: int, seconds_for_100_db: float) -> Mono:
-    """A decay that is linear in decibels and ends at exactly zero."""
+    """A decay that is linear in decibels and ends at exactly zero; shared, so not to be changed."""
     seconds = np.arange(samples, dtype=_FLOAT) / SAMPLE_RATE
     curve = np.exp(seconds * _FLOAT(-5.0 * _LN10 / seconds_for_100_db))
     fade = min(samples, 600)
-    curve[samples - fade :] *= np.linspace(1.0, 0.0, fade, dtype=_FLOAT)
+    curve[samples - fade :] *= _ramp(fade)[::-1]
     return np.asarray(curve, dtype=_FLOAT)
 
 
@@ -170,7 +186,7 @@ def _shape(wave: Mono, zone: Zone) -> None:
     wave[:at] = 0.0
     attack = max(round(zone.attack_s * SAMPLE_RATE), 24)  # under a millisecond at least: no click
     part = wave[at : at + attack]
-    part *= np.linspace(0.0, 1.0, attack, dtype=_FLOAT)[: len(part)]
+    part *= _ramp(attack)[: len(part)]
     at = min(samples, at + attack + round(zone.hold_s * SAMPLE_RATE))
     if zone.sustain_db > 0.0 and at < samples:
         deepest_db = min(zone.sustain_db, 100.0)
