@@ -109,7 +109,7 @@ def load_clap(path: Path, *, device: str = "cpu") -> Clap:
     if network.config.audio_config.enable_fusion:
         raise BackendUnavailableError(f"{path} is a CLAP with fusion, which cuts clips at random. Use one without.")
     untrained = math.log(network.config.logit_scale_init_value)
-    if math.isclose(float(network.logit_scale_a), untrained, abs_tol=1e-6):
+    if math.isclose(network.logit_scale_a.item(), untrained, abs_tol=1e-6):
         raise BackendUnavailableError(f"{path} holds a CLAP that was never trained; no score is computed from it.")
     network.train(False)
     return Clap(network.to(device), hearing, tokenizer, source=str(path), device=device)

@@ -127,6 +127,7 @@ def _panel(axes: Any, panel: Panel) -> None:
     axes.set_yticks(range(len(panel.values)), list(panel.values))
     axes.set_ylim(len(panel.values) - 0.5, -0.5)
     axes.margins(x=0.08)
+    axes.locator_params(axis="x", nbins=5)
     axes.grid(axis="x", color=_LINE, lw=0.8)
     axes.set_axisbelow(True)
     axes.tick_params(length=0, labelsize=9, colors=_FAINT)

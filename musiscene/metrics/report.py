@@ -10,6 +10,9 @@ from typing import Any
 from musiscene.metrics import paper
 from musiscene.metrics.caption_tables import NAMES
 
+_LONG = 60
+"""Characters of a cell that may be broken into lines."""
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -30,7 +33,7 @@ class Table:
 
 def number(value: Any, digits: int = 3) -> str:
     """A number for a table; a dash for none."""
-    return "–" if value is None else f"{value:.{digits}f}"
+    return "–" if value is None else f"{value:.{digits}f}".replace("-", "−")
 
 
 def with_interval(found: Mapping[str, Any] | None, digits: int = 3) -> str:
@@ -187,7 +190,7 @@ def as_html(title: str, tables: Sequence[Table], plots: Mapping[str, str], notes
     for table in tables:
         head = "".join(f"<th scope=col>{escape(cell)}</th>" for cell in table.head)
         rows = "".join(
-            f"<tr><th scope=row>{escape(row[0])}</th>" + "".join(f"<td>{escape(c)}</td>" for c in row[1:]) + "</tr>"
+            f"<tr><th scope=row>{escape(row[0])}</th>" + "".join(_cell(c) for c in row[1:]) + "</tr>"
             for row in table.rows
         )
         body.append(f"<h2>{escape(table.title)}</h2><div class=wide><table><thead><tr>{head}</tr></thead>"
@@ -199,6 +202,11 @@ def as_html(title: str, tables: Sequence[Table], plots: Mapping[str, str], notes
     return _PAGE.format(title=escape(title), body="\n".join(body))
 
 
+def _cell(text: str) -> str:
+    kind = " class=long" if len(text) > _LONG else ""
+    return f"<td{kind}>{escape(text)}</td>"
+
+
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
@@ -208,6 +216,8 @@ h1 {{ font-size: 1.6rem; }} h2 {{ font-size: 1.15rem; margin-top: 2.2rem; }}
 .wide {{ overflow-x: auto; }}
 table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
 th, td {{ padding: .35rem .8rem; text-align: left; border-bottom: 1px solid #d9dde4; vertical-align: top; }}
+th, td {{ white-space: nowrap; }}
+.long {{ white-space: normal; min-width: 20rem; }}
 thead th {{ border-bottom: 2px solid #5a6372; white-space: nowrap; }} tbody th {{ font-weight: 600; }}
 ul, .note, figcaption {{ color: #5a6372; font-size: .9rem; max-width: 60rem; }}
 figure {{ margin: 2rem 0; }} figure svg {{ max-width: 100%; height: auto; }}
