@@ -92,7 +92,7 @@ def compare(size: str, steps: int, repeats: int, device: torch.device, int8: boo
     ids = torch.randint(5, 32000, (len(WORDS), max(WORDS)), device=device)
     mask = (torch.arange(max(WORDS), device=device)[None] < torch.tensor(WORDS, device=device)[:, None]).long()
     ids = ids * mask
-    decoders = {"eager": MusicgenDecoder(model.decoder)}
+    decoders = {"eager": MusicgenDecoder(model.decoder, packed=True)}
     if int8 and device.type == "cpu":
         decoders["eager, int8"] = MusicgenDecoder(model.decoder, int8=True)
 

@@ -15,6 +15,20 @@ _OPERATIONS: Any = torch.ops.mkldnn if torch.backends.mkldnn.is_available() else
 _CAN_PACK = hasattr(_OPERATIONS, "_reorder_linear_weight") and hasattr(_OPERATIONS, "_linear_pointwise")
 
 
+def arranged(weight: Tensor) -> Tensor | None:
+    """A float32 weight `(outputs, inputs)` in the processor's own order, for `product`; None where that cannot be."""
+    if not _CAN_PACK or weight.device.type != "cpu" or weight.dtype != torch.float32:
+        return None
+    with torch.inference_mode():
+        packed: Tensor = _OPERATIONS._reorder_linear_weight(weight.detach().contiguous(), _ROWS_HINT)
+    return packed
+
+
+def product(rows: Tensor, packed: Tensor, bias: Tensor | None = None) -> Tensor:
+    """`rows` `(..., inputs)` float32 through an `arranged` weight, `(..., outputs)`."""
+    return cast(Tensor, _OPERATIONS._linear_pointwise(rows, packed, bias, "none", [], ""))
+
+
 class PackedLinear(nn.Linear):
     """A linear layer with a second copy of its weight in the processor's own order; parameters are `nn.Linear`'s.
 
@@ -27,10 +41,7 @@ class PackedLinear(nn.Linear):
 
     def pack(self) -> None:
         """Arrange the weight for this processor. Call it when the weight is final, and on its device."""
-        if _CAN_PACK and self.weight.device.type == "cpu" and self.weight.dtype == torch.float32:
-            with torch.inference_mode():
-                packed = _OPERATIONS._reorder_linear_weight(self.weight.detach().contiguous(), _ROWS_HINT)
-            self.__dict__["packed"] = packed  # not a parameter: it is neither saved nor moved
+        self.__dict__["packed"] = arranged(self.weight)  # not a parameter: it is neither saved nor moved
 
     def forward(self, input: Tensor) -> Tensor:
         """(..., inputs) -> (..., outputs)."""
@@ -38,8 +49,7 @@ class PackedLinear(nn.Linear):
         packed = self.packed
         if packed is None or not 2 <= rows <= _MOST_ROWS or torch.is_grad_enabled() or input.dtype != torch.float32:
             return functional.linear(input, self.weight, self.bias)
-        bias = None if self.bias is None else self.bias.detach()
-        return cast(Tensor, _OPERATIONS._linear_pointwise(input, packed, bias, "none", [], ""))
+        return product(input, packed, None if self.bias is None else self.bias.detach())
 
 
 def pack(network: nn.Module) -> int:

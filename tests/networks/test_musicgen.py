@@ -56,14 +56,15 @@ def theirs(model: Any, inputs: dict[str, torch.Tensor], frames: int, guidance: f
     ("rows", "guidance", "channels", "text_width"),
     [(1, 3.0, 1, 24), (4, 3.0, 1, 24), (8, 3.0, 1, 24), (3, 1.0, 1, 24), (2, 3.0, 1, 32), (3, 3.0, 2, 24)],
 )
+@pytest.mark.parametrize("packed", [False, True])
 def test_parity_greedy_codes_are_those_of_transformers(
-    rows: int, guidance: float, channels: int, text_width: int
+    rows: int, guidance: float, channels: int, text_width: int, packed: bool
 ) -> None:
     """Batches, prompts of unequal length, with and without guidance, mono and stereo, with and without projection."""
     model, inputs, frames = random_musicgen(channels=channels, text_width=text_width), texts(rows), 24
     expected = theirs(model, inputs, frames, guidance)
     got = generate_codes(
-        MusicgenDecoder(model.decoder),
+        MusicgenDecoder(model.decoder, packed=packed),
         encoded(model, inputs),
         inputs["attention_mask"],
         frames,

@@ -6,7 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from musiscene.networks.packed_linear import PackedLinear, pack
+from musiscene.networks.musicgen.decoder import MusicgenDecoder
+from musiscene.networks.musicgen.random_model import random_musicgen
+from musiscene.networks.packed_linear import PackedLinear, arranged, pack, product
 
 
 @pytest.mark.parametrize("shape", [(1, 48), (2, 48), (1, 2, 48), (2, 3, 48), (9, 48), (70, 48)])
@@ -54,3 +56,32 @@ def test_other_precisions_are_left_as_they_are() -> None:
     layers = nn.Sequential(copy.deepcopy(nn.Linear(3, 4)).to(torch.bfloat16))
     assert pack(layers) == 0
     assert type(layers[0]) is nn.Linear
+
+
+def test_a_row_is_the_same_alone_and_among_others_bit_for_bit() -> None:
+    """So what one person gets does not depend on who asks at the same moment."""
+    packed = arranged(torch.randn(96, 80))
+    if packed is None:
+        pytest.skip("this processor has no order of its own")
+    rows = torch.randn(12, 80)
+    with torch.inference_mode():
+        together = product(rows, packed)
+        for first, count in ((0, 1), (3, 1), (3, 2), (5, 7)):
+            assert torch.equal(product(rows[first : first + count], packed), together[first : first + count])
+
+
+def test_musicgen_says_the_same_with_packed_weights() -> None:
+    """Logits of one step are those of the plain weights, for several texts at once."""
+    torch.manual_seed(3)
+    model = random_musicgen()
+    tokens, states = torch.randint(0, 64, (3, 4, 1)), torch.randn(3, 6, model.config.text_encoder.d_model)
+    mask = torch.ones(3, 6, dtype=torch.long)
+
+    def logits(decoder: MusicgenDecoder) -> torch.Tensor:
+        with torch.inference_mode():
+            seen = model.enc_to_dec_proj(states) if hasattr(model, "enc_to_dec_proj") else states
+            memory = decoder.memory(seen, mask, 4, guidance=False)
+            return decoder.step(tokens, torch.tensor([0]), decoder.positions(4), memory, 1, None)
+
+    plain = logits(MusicgenDecoder(model.decoder))
+    torch.testing.assert_close(logits(MusicgenDecoder(model.decoder, packed=True)), plain, rtol=1e-4, atol=1e-4)

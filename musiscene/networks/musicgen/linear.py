@@ -1,4 +1,4 @@
-"""Linear layers of the step, whose weights may be kept in eight bits on a processor."""
+"""Linear layers of the step, whose weights may be kept in eight bits, or in the processor's own order."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any, TypeAlias
 import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor
+
+from musiscene.networks.packed_linear import product
 
 _ENGINES = ("x86", "fbgemm", "qnnpack")
 
@@ -49,12 +51,27 @@ class Int8Weight:
         return (y[:-1] * largest).view(*x.shape[:-1], self.out_features)
 
 
-Weight: TypeAlias = Tensor | Int8Weight
+class PackedWeight:
+    """A float32 weight in the processor's own order, instead of the plain one.
+
+    Args:
+        packed: What `packed_linear.arranged` gave.
+    """
+
+    def __init__(self, packed: Tensor) -> None:
+        self._packed = packed
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """`x` `(..., in)` times the weight, `(..., out)`."""
+        return product(x, self._packed)
+
+
+Weight: TypeAlias = Tensor | Int8Weight | PackedWeight
 
 
 def linear(x: Tensor, weight: Weight) -> Tensor:
     """`x` `(..., in)` through a layer without bias."""
-    return weight(x) if isinstance(weight, Int8Weight) else F.linear(x, weight)
+    return F.linear(x, weight) if isinstance(weight, Tensor) else weight(x)
 
 
 def int8_engine() -> str | None:

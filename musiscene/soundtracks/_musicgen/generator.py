@@ -49,6 +49,9 @@ class _Batch:
     Attributes:
         share: Where the batch begins in the whole work, and how much of it it is.
         note: Said with the progress, and kept with the soundtracks.
+        tunes: Sound that each row follows; of no samples where it follows none.
+        cut: Whether a text was longer than what is read.
+        told: Number of a request -> samples of it that were told already, by a batch that did not fit.
     """
 
     numbered: list[Numbered]
@@ -56,6 +59,7 @@ class _Batch:
     note: str = ""
     tunes: list[Waveform] = field(default_factory=list)
     cut: bool = False
+    told: dict[int, int] = field(default_factory=dict)
 
     @property
     def requests(self) -> list[ScoreRequest]:
@@ -64,11 +68,10 @@ class _Batch:
     def parts(self, size: int, note: str) -> list[_Batch]:
         """The same in batches of `size`."""
         each = self.share[1] / len(self.numbered)
+        cut = [self.numbered[first : first + size] for first in range(0, len(self.numbered), size)]
         return [
-            _Batch(
-                self.numbered[i : i + size], (self.share[0] + each * i, each * len(self.numbered[i : i + size])), note
-            )
-            for i in range(0, len(self.numbered), size)
+            _Batch(part, (self.share[0] + each * size * i, each * len(part)), note, told=self.told)
+            for i, part in enumerate(cut)
         ]
 
 
@@ -79,7 +82,7 @@ class MusicgenGenerator:
         self.loaded = loaded
         self.model = loaded.model
         self.sampling = sampling or Sampling()
-        self.decoder = MusicgenDecoder(self.model.decoder, int8=loaded.tier.precision == "int8")
+        self.decoder = MusicgenDecoder(self.model.decoder, int8=loaded.tier.precision == "int8", packed=True)
         del self.model.decoder  # its weights are rearranged in ours; kept twice they would take twice the memory
         # EnCodec is a twentieth of the work, and its output is what is heard: always in full precision.
         self.codec = self.model.audio_encoder.float().to(loaded.tier.codec_device)
@@ -292,8 +295,12 @@ class _Sounds:
         if not samples.shape[-1]:
             return
         for row, piece in enumerate(samples.cpu().numpy().astype(np.float32), start=first):
+            number, begin = self.batch.numbered[row][0], sum(known.shape[-1] for known in self.pieces[row])
             self.pieces[row].append(piece)
-            self.job.heard(self.batch.numbered[row][0], piece, self.sample_rate)
+            new = piece[:, max(0, self.batch.told.get(number, 0) - begin) :]
+            if new.shape[-1]:
+                self.batch.told[number] = begin + piece.shape[-1]
+                self.job.heard(number, new, self.sample_rate)
 
     def whole(self) -> list[Waveform]:
         """All sound so far, one waveform for each row."""
