@@ -62,8 +62,7 @@ def phrases(bars: int, rng: random.Random, cuts: Mapping[int, float] | None = No
         starts = _starts(bars, met)
         intro = starts[1] if len(starts) > 3 and starts[1] <= 3 else 0
         starts = [start for start in starts if start >= intro]
-        options = [_letters(len(starts), rng) for _ in range(6)]
-        letters = max(options, key=lambda option: _fresh_on_cuts(option, starts, met))
+        letters = _letters_on_cuts(starts, met, rng)
         return _laid_out(intro, [b - a for a, b in pairwise([*starts, bars])], letters)
     intro = 2 if bars % 4 >= 2 and bars >= 6 else 0
     if not intro and bars >= 28 and bars % 4 < 2:
@@ -96,6 +95,8 @@ def _laid_out(intro: int, lengths: list[int], letters: list[tuple[str, bool]]) -
     return found
 
 
+_WORTH = 1.6
+"""What it is worth to begin on a cut, against the cost of an unusual length."""
 _LENGTH_COST = {2: 0.7, 3: 0.45, 4: 0.0, 5: 0.4, 6: 0.5, 7: 0.8, 8: 0.9}
 """How unusual a phrase of so many bars is."""
 
@@ -107,7 +108,7 @@ def _starts(bars: int, met: Mapping[int, float]) -> list[int]:
     best: list[tuple[float, int]] = [(0.0, 0)]
     for bar in range(1, bars + 1):
         options = [
-            (best[bar - length][0] - cost + 1.1 * met.get(bar, 0.0), bar - length)
+            (best[bar - length][0] - cost + _WORTH * met.get(bar, 0.0), bar - length)
             for length, cost in _LENGTH_COST.items()
             if length <= bar and best[bar - length][0] > -1e8
         ]
@@ -119,13 +120,29 @@ def _starts(bars: int, met: Mapping[int, float]) -> list[int]:
     return found[::-1]
 
 
-def _fresh_on_cuts(letters: list[tuple[str, bool]], starts: list[int], met: Mapping[int, float]) -> float:
-    """How much the cuts matter on which a new section begins."""
-    return sum(
-        met.get(start, 0.0)
-        for start, (before, (letter, _)) in zip(starts[1:], pairwise(letters), strict=True)
-        if letter != before[0]
-    )
+_SECTION_COST = {1: 0.35, 2: 0.0, 3: 0.2}
+"""How unusual a section of so many phrases is."""
+
+
+def _letters_on_cuts(starts: list[int], met: Mapping[int, float], rng: random.Random) -> list[tuple[str, bool]]:
+    """Sections of one to three phrases that begin on cuts where they can (dynamic programming over the phrases)."""
+    best: list[tuple[float, int]] = [(0.0, 0)]
+    for index in range(1, len(starts) + 1):
+        worth = _WORTH * met.get(starts[index], 0.0) if index < len(starts) else 0.0
+        best.append(
+            max(
+                (best[index - size][0] - cost + worth, index - size)
+                for size, cost in _SECTION_COST.items()
+                if size <= index
+            )
+        )
+    sizes: list[int] = []
+    at = len(starts)
+    while at > 0:
+        sizes.insert(0, at - best[at][1])
+        at = best[at][1]
+    order = _order(len(sizes), rng)
+    return [(letter, phrase == size - 1) for letter, size in zip(order, sizes, strict=True) for phrase in range(size)]
 
 
 def _letters(count: int, rng: random.Random) -> list[tuple[str, bool]]:
@@ -143,19 +160,24 @@ def _letters(count: int, rng: random.Random) -> list[tuple[str, bool]]:
                 [("A", False), ("A", True), ("B", False), ("B", True)],
             )
         )
-    pairs = count // 2
-    order = ["A", "B"] if pairs == 2 else ["A", "B", "A"]
-    while len(order) < pairs:
-        order += rng.choice((["C", "A"], ["B", "A"], ["C", "B", "A"], ["B", "C", "A"]))
-    order = order[:pairs]
-    if pairs > 2:
-        if order[-2] == "A":  # what came first comes last, after something else
-            order[-2] = "C" if order[-3] == "B" else "B"
-        order[-1] = "A"
+    order = _order(count // 2, rng)
     found = [(letter, closing) for letter in order for closing in (False, True)]
     if count % 2:
         found.insert(2, ("A", True))
     return found
+
+
+def _order(sections: int, rng: random.Random) -> list[str]:
+    """Letters of so many sections: what came first comes back, and last."""
+    order = ["A", "B"] if sections == 2 else ["A", "B", "A"]
+    while len(order) < sections:
+        order += rng.choice((["C", "A"], ["B", "A"], ["C", "B", "A"], ["B", "C", "A"]))
+    order = order[:sections]
+    if sections > 2:
+        if order[-2] == "A":
+            order[-2] = "C" if order[-3] == "B" else "B"
+        order[-1] = "A"
+    return order
 
 
 _SECTION_LIFT = {"I": -0.18, "A": -0.06, "B": 0.08, "C": -0.08}
