@@ -1,9 +1,9 @@
 """How fast the page is: start-up, first caption, first playable soundtrack, switching, weight, layout shift.
 
-    python benchmarks/page.py [CLIP] [--runs 3] [--json]
+    python benchmarks/page.py [CLIP] [--runs 3] [--json] [--shifts]
 
-The application is started anew, and a person's path is walked in Chromium; medians over the runs are printed.
-Run it on a quiet machine.
+The application is started anew for each run, and a person's path is walked in Chromium; medians over the runs are
+printed. Run it on a quiet machine.
 """
 
 from __future__ import annotations
@@ -25,8 +25,18 @@ from e2e_page import CHROMIUM, FLAGS, REPOSITORY, WORK_MS, choose_clip, running_
 
 WATCH_SHIFTS = """
 window.shifts = 0;
+window.shifted = [];
 new PerformanceObserver((list) => {
-  for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifts += entry.value;
+  for (const entry of list.getEntries()) {
+    if (entry.hadRecentInput) continue;
+    window.shifts += entry.value;
+    for (const { node, previousRect, currentRect } of entry.sources) {
+      const name = node?.id || node?.className || node?.nodeName || "?";
+      const move = `${Math.round(previousRect.y)}+${Math.round(previousRect.height)} to `
+        + `${Math.round(currentRect.y)}+${Math.round(currentRect.height)}`;
+      window.shifted.push(`${entry.value.toFixed(4)} at ${Math.round(entry.startTime)} ms: ${name}, y ${move}`);
+    }
+  }
 }).observe({ type: "layout-shift", buffered: true });
 """
 SWITCH = """
@@ -53,10 +63,11 @@ def main() -> None:
     parser.add_argument("clip", nargs="?", type=Path, default=REPOSITORY / "assets" / "examples" / "night-drive.mp4")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--shifts", action="store_true", help="also say what moved, and how far")
     arguments = parser.parse_args()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        runs = [walk(browser, arguments.clip) for _ in range(arguments.runs)]
+        runs = [walk(browser, arguments.clip, arguments.shifts) for _ in range(arguments.runs)]
         browser.close()
     medians = {name: round(statistics.median(run[name] for run in runs), 3) for name in runs[0]}
     if arguments.json:
@@ -67,7 +78,7 @@ def main() -> None:
         print(f"{name:32} {value:10g}")
 
 
-def walk(browser: Browser, clip: Path) -> dict[str, float]:
+def walk(browser: Browser, clip: Path, tell_shifts: bool = False) -> dict[str, float]:
     """One person's path on a server that was just started; names carry their unit."""
     figures: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as scratch:
@@ -86,7 +97,7 @@ def walk(browser: Browser, clip: Path) -> dict[str, float]:
             page.wait_for_timeout(500)
             figures["page_kB"], figures["page_requests"] = weight["bytes"] / 1000, weight["requests"]
             figures["page_reload_s"] = _reload(page)
-            page.evaluate(WATCH_SHIFTS)
+            page.evaluate(WATCH_SHIFTS)  # the reload's own shifts are among them: what was before is told too
             choose_clip(page, clip)
             pressed = time.perf_counter()
             page.click("#ms-both")
@@ -104,6 +115,8 @@ def walk(browser: Browser, clip: Path) -> dict[str, float]:
             figures["switch_until_faded_worst_ms"] = max(switching["heard_ms"])
             figures["output_latency_ms"] = switching["output_ms"]
             figures["layout_shift"] = page.evaluate("window.shifts")
+            if tell_shifts:
+                print(*page.evaluate("window.shifted"), sep="\n")
             context.close()
     return figures
 

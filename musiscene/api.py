@@ -28,6 +28,7 @@ from musiscene.pipeline import (
     ScoreOptions,
     SoundPart,
     Sources,
+    check_melody,
     open_sources,
 )
 from musiscene.registry import find_generator
@@ -166,6 +167,7 @@ def caption(
     captioners: Mapping[CaptionKind, str] | None = None,
     profile: str | None = None,
     seed: int = 0,
+    prompts: Mapping[CaptionKind, str] | None = None,
     settings: Settings | None = None,
     watch: Watcher | None = None,
     stop: threading.Event | None = None,
@@ -179,6 +181,7 @@ def caption(
         captioners: Kind -> backend name, where it differs from the profile.
         profile: Name of the profile; the settings' by default.
         seed: The same file and seed give the same captions.
+        prompts: Kind -> what a language model is asked: a template's name, or words of one's own.
         settings: Read from the environment when not given.
         watch: Is told of every event, to show progress.
         stop: Set it, from another thread, to end the work.
@@ -188,7 +191,7 @@ def caption(
     """
     pipeline = _pipeline(settings, profile)
     clip, track, sources = _open(pipeline, file, music)
-    return _describe(pipeline, clip, track, sources, kinds, captioners, seed, watch, stop)
+    return _describe(pipeline, clip, track, sources, kinds, captioners, seed, prompts, watch, stop)
 
 
 def compare(
@@ -201,6 +204,7 @@ def compare(
     generator: str | None = None,
     options: ScoreOptions | None = None,
     profile: str | None = None,
+    prompts: Mapping[CaptionKind, str] | None = None,
     settings: Settings | None = None,
     watch: Watcher | None = None,
     stop: threading.Event | None = None,
@@ -218,6 +222,7 @@ def compare(
         generator: Name of the music generator, where it differs from the profile.
         options: Duration, seed, takes, mix.
         profile: Name of the profile; the settings' by default.
+        prompts: Kind -> what a language model is asked: a template's name, or words of one's own.
         settings: Read from the environment when not given.
         watch: Is told of every event, to show progress.
         stop: Set it, from another thread, to end the work.
@@ -231,7 +236,7 @@ def compare(
     pipeline.score_duration(sources, options.duration_s)  # refused now, not after the captions are written
     folder = Path(out).expanduser()
     _make_folder(folder)
-    described = _describe(pipeline, clip, track, sources, kinds, captioners, options.seed, watch, stop)
+    described = _describe(pipeline, clip, track, sources, kinds, captioners, options.seed, prompts, watch, stop)
     if not described.captions:
         raise RequestError(" ".join(dict.fromkeys(described.unavailable.values())))
     renditions: list[Rendition] = []
@@ -301,6 +306,8 @@ def score(
         raise RequestError(f"The soundtrack is a WAV file: give a name that ends in .wav, not {audio.name!r}.")
     _make_folder(audio.parent)
     spec = find_generator(generator or pipeline.profile.generator)
+    if melody is not None:
+        check_melody(spec)
     request = ScoreRequest(
         caption=Caption(CaptionKind.FUSION, text, backend="words"),
         duration_s=duration_s,
@@ -363,12 +370,13 @@ def _describe(
     kinds: frozenset[CaptionKind],
     captioners: Mapping[CaptionKind, str] | None,
     seed: int,
+    prompts: Mapping[CaptionKind, str] | None,
     watch: Watcher | None,
     stop: threading.Event | None,
 ) -> Description:
     captions = CaptionSet()
     unavailable: dict[CaptionKind, str] = {}
-    for event in pipeline.describe(sources, kinds=kinds, captioners=captioners, seed=seed, stop=stop):
+    for event in pipeline.describe(sources, kinds=kinds, captioners=captioners, seed=seed, prompts=prompts, stop=stop):
         if watch:
             watch(event)
         if isinstance(event, CaptionReady):

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from musiscene import __version__, study_cli, weights_cli
+from musiscene import __version__, ask_cli, evaluate_cli, study_cli, weights_cli
 from musiscene.errors import MusisceneError, RequestError, explain
 
 if TYPE_CHECKING:
@@ -94,6 +94,13 @@ def _parser() -> argparse.ArgumentParser:
     _music(added)
     _json(added)
 
+    added = verb("ask", ask_cli.ask, "Ask something about the music of a clip.", "answering the question")
+    ask_cli.add_ask(added)
+
+    added = verb("export", ask_cli.export, "Write a plain Llama that has heard a clip, for other programs.",
+                 "writing the model")  # fmt: skip
+    ask_cli.add_export(added)
+
     added = verb("join", _join, "Join several videos into one, to score it as a whole.", "joining the videos")
     added.add_argument("files", type=Path, nargs="+", metavar="FILE")
     added.add_argument("--out", type=Path, required=True, metavar="FILE.mp4")
@@ -109,6 +116,9 @@ def _parser() -> argparse.ArgumentParser:
 
     added = verb("study", _doctor, "Design, freeze, run and analyse listening studies.", "working on the study")
     study_cli.add_arguments(added)
+
+    added = verb("evaluate", _doctor, "Score captions and music as the paper's tables do.", "evaluating")
+    evaluate_cli.add_arguments(added)
 
     added = verb("serve", _serve, "Start the page.", "serving the page")
     added.add_argument("--host", help="address to listen on (default 127.0.0.1)")
@@ -126,6 +136,13 @@ def _sources(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--music", type=Path, metavar="TRACK", help="reference music in place of the file's own sound")
     parser.add_argument("--kinds", metavar="KIND,…", help=f"which captions (default: {','.join(KINDS)})")
     parser.add_argument("--profile", help="auto, sketch … (default: MUSISCENE_PROFILE, else auto)")
+    parser.add_argument("--captioner", action="append", metavar="KIND=NAME", help="backend of a caption (repeatable)")
+    parser.add_argument(
+        "--prompt",
+        action="append",
+        metavar="KIND=TEXT",
+        help="what a language model is asked: a template's name, or words with {video} and {music} (repeatable)",
+    )
 
 
 def _music(parser: argparse.ArgumentParser) -> None:
@@ -155,8 +172,10 @@ def _caption(arguments: argparse.Namespace) -> int:
             arguments.file,
             arguments.music,
             kinds=_kinds(arguments.kinds),
+            captioners=_by_kind(arguments.captioner, "--captioner"),
             profile=arguments.profile,
             seed=arguments.seed,
+            prompts=_by_kind(arguments.prompt, "--prompt"),
             watch=bars.watch,
         )
     _print(described.as_dict(), arguments.json, _captions_as_text(described))
@@ -207,9 +226,11 @@ def _compare(arguments: argparse.Namespace) -> int:
             arguments.music,
             out=arguments.out,
             kinds=_kinds(arguments.kinds),
+            captioners=_by_kind(arguments.captioner, "--captioner"),
             generator=arguments.generator,
             options=options,
             profile=arguments.profile,
+            prompts=_by_kind(arguments.prompt, "--prompt"),
             watch=bars.watch,
         )
     _print(comparison.as_dict(), arguments.json, _comparison_as_text(comparison))
@@ -278,6 +299,12 @@ def _section(text: str) -> tuple[float, str]:
     if not words.strip():
         raise argparse.ArgumentTypeError(f"{text!r} has no words after the colon")
     return begins_s, words.strip()
+
+
+def _by_kind(given: list[str] | None, what: str) -> dict[Any, str]:
+    from musiscene.types import CaptionKind
+
+    return ask_cli.pairs(given, what, {kind.value: kind for kind in CaptionKind})
 
 
 def _captions_as_text(described: Description) -> str:

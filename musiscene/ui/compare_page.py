@@ -9,7 +9,6 @@ import gradio as gr
 
 from musiscene.pipeline import Pipeline
 from musiscene.ui import view
-from musiscene.ui.ask_view import ask_view
 from musiscene.ui.caption_view import captions_view
 from musiscene.ui.handlers import Handlers
 from musiscene.ui.parts import part
@@ -35,9 +34,10 @@ def build_page(pipeline: Pipeline, handlers: Handlers, marked: Markers) -> None:
         blind = blind_switch(marked)
     progress = part("progress", view.progress_view(None, person))
     settings = settings_panel(pipeline, blind, marked)
-    machine = part("machine")
+    with settings.accordion:
+        machine = part("machine")
     captions = part("captions", captions_view(None, person))
-    ask = part("ask", ask_view(None, person, (None, "")))
+    ask = part("ask", handlers.first_ask_view())
     player = part("player", view.player_view(None, person))
     history = part("history")
     page = gr.JSON(visible=False)

@@ -215,6 +215,10 @@ class Handlers:
             return
         yield from self._follow(comparison, page)
 
+    def first_ask_view(self) -> view.View:
+        """The panel before there is a clip; the script says it in the page's language."""
+        return self._ask_view(None, Page())
+
     def stop_asking(self, event: gr.EventData) -> None:
         """Stop the answer that is being written."""
         try:

@@ -28,12 +28,14 @@ class SettingsPanel:
     """The fields, in the order in which handlers take their values.
 
     Attributes:
+        accordion: What holds them.
         fields: What handlers are given.
         seed: One of them, which is filled with the seed that was used.
         choosing: Those with choices, whose words are not translated by Gradio.
         pipeline: Whose engines are offered.
     """
 
+    accordion: gr.Accordion
     fields: tuple[gr.components.Component, ...]
     seed: gr.Number
     choosing: tuple[gr.components.Component, ...]
@@ -75,7 +77,7 @@ def settings_panel(pipeline: Pipeline, blind: gr.Checkbox, marked: Markers) -> S
     longest = pipeline.settings.limits.max_score_s
     kind_choices, mix_choices, profile_choices, generator_choices, *rest = _all_choices(pipeline, ENGLISH)
     engine_choices, template_choices = rest[: len(CaptionKind)], rest[len(CaptionKind) :]
-    with gr.Accordion(marked("settings"), open=False, elem_id="ms-settings"):
+    with gr.Accordion(marked("settings"), open=False, elem_id="ms-settings") as accordion:
         with gr.Row():
             kinds = gr.CheckboxGroup(
                 kind_choices, value=[kind.value for kind in CaptionKind], label=marked("kinds"), min_width=280
@@ -129,7 +131,7 @@ def settings_panel(pipeline: Pipeline, blind: gr.Checkbox, marked: Markers) -> S
                     templates.append(template)
     fields = (kinds, duration, seed, lock, takes, mix, gain, blind, profile, generator, *engines, *prompts)
     choosing = (kinds, mix, profile, generator, *engines, *templates)
-    return SettingsPanel(fields, seed, choosing, pipeline)
+    return SettingsPanel(accordion, fields, seed, choosing, pipeline)
 
 
 def _of_kind(marked: Markers, key: str, kind: CaptionKind) -> str:

@@ -172,6 +172,7 @@ def player_view(
         else {
             "url": media_url(comparison, f"{picture.id}.mp4") if picture and show_files else "",
             "size": comparison.clip.display_size,
+            "poster": media_url(comparison, "poster.jpg"),
         },
         # What others think is shown to those who have said what they think.
         "summaries": _summaries(summaries, texts) if revealed and mine else None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -27,6 +28,8 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--use-fake-device-for-media-stream",  # a camera and a microphone that show and play a test signal
+    "--use-fake-ui-for-media-stream",
 ]
 WORK_MS = 120_000
 """How long captions and soundtracks may take on a busy machine."""
@@ -60,6 +63,7 @@ def running_server(folder: Path, **settings: str) -> Iterator[Server]:
     }
     url = f"http://127.0.0.1:{port}"
     started = time.perf_counter()
+    folder.mkdir(parents=True, exist_ok=True)
     with (folder / "log.txt").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "app.py"], cwd=REPOSITORY, env=environment, stdout=log, stderr=subprocess.STDOUT
@@ -137,6 +141,37 @@ def open_finished(page: Page, url: str, token: str) -> None:
     page.wait_for_selector(".ms-track[data-state=ready]")
     page.wait_for_function("[...window.musiscene.switcher.sounds.values()].length > 1")
     page.wait_for_function("[...window.musiscene.switcher.sounds.values()].every((sound) => sound.buffer)")
+
+
+LONG_CAPTION = (
+    "A slow and gentle orchestral piece in which warm strings carry a calm melody over a soft piano. " * 22
+).strip()
+BRIEF = "Slow, gentle orchestral music: warm strings carry a calm melody over a soft piano."
+
+
+def copy_with_long_words(server: Server, token: str) -> str:
+    """The token of a copy of a comparison, as captioners for long clips and a language model for MusicGen leave it.
+
+    The video caption has moments, and the fusion caption is longer than MusicGen reads, with its music brief.
+    """
+    copy = "LongWords" + token[9:]
+    shutil.copytree(server.work_dir / token, server.work_dir / copy)
+    file = server.work_dir / copy / "comparison.json"
+    document = json.loads(file.read_text("utf-8"))
+    length = max(track["rendition"]["duration_s"] for track in document["tracks"])
+    seen = ("A road in neon light.", "A bridge over dark water.", "A skyline at night, with a thousand lit windows.")
+    parts = [
+        {"start_s": index * length / 6, "end_s": (index + 1) * length / 6, "text": seen[index % 3]}
+        for index in range(6)
+    ]
+    for group in ("captions", "written"):
+        document[group]["video"]["evidence"] |= {"windows": parts, "windows_seen": 6, "windows_in_clip": 14}
+        fusion = document[group]["fusion"]
+        fusion |= {"text": LONG_CAPTION, "backend": "llm"}
+        fusion["evidence"] = {"music_brief": BRIEF, "music_brief_by": "language model", "read_until": 620}
+    document["options"] |= {"engine": "musicgen"}
+    file.write_text(json.dumps(document), "utf-8")
+    return copy
 
 
 def token_of(page: Page) -> str:

@@ -33,7 +33,7 @@ def handlers(desk: Desk, clip_path: Path) -> Handlers:
 
 def test_an_upload_opens_a_comparison(handlers: Handlers, clip_path: Path) -> None:
     """The page is told the clip's name and facts, and nothing of the server's folders."""
-    source, progress, captions, ask, player = handlers.open_upload(event(path=str(clip_path), name="My holiday.mp4"))
+    source, progress, captions, _ask, player = handlers.open_upload(event(path=str(clip_path), name="My holiday.mp4"))
 
     assert source["name"] == "My holiday.mp4" and source["token"]
     assert str(clip_path.parent) not in str((source, progress, captions, player))

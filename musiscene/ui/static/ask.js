@@ -79,14 +79,12 @@
     return (next) => {
       const before = view;
       view = next;
-      // Who answers is known once a comparison is open; without one, nothing is said of it.
-      app.show(panel, Boolean(view.token && view.ready));
-      app.show(missing, Boolean(view.token && !view.ready));
-      if (!view.token) return;
+      app.show(panel, view.ready);
+      app.show(missing, !view.ready);
       if (view.lacks !== before.lacks) lacks.replaceChildren(...app.withCommands(view.lacks));
       app.setText(about, t("ask_about", { name: view.by }));
-      app.setText(why, view.why);
-      app.show(why, Boolean(view.why));
+      app.setText(why, view.token ? view.why : t("ask_clip"));
+      app.show(why, !view.open);
       app.show(form, Boolean(view.open));
       if (entries.length !== view.exchanges.length) {
         entries = view.exchanges.map(entry);

@@ -342,6 +342,7 @@
       if (hasPicture) {
         const [width, height] = view.picture.size ?? [16, 9];
         stage.style.setProperty("--ratio", String(width / height));
+        app.setAttribute(video, "poster", view.picture.poster);
         // A picture that shows already stays: every rendition has the same one.
         if (view.picture.url && !video.getAttribute("src")) video.src = view.picture.url;
         switcher.video = video;

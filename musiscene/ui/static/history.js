@@ -69,7 +69,9 @@
     };
     app.newComparison = () => {
       app.parts.source.props.value = { token: "", version: 0, error: "" };
-      for (const name of ["progress", "captions", "ask", "player"]) app.parts[name].props.value = app.blank[name];
+      for (const name of ["progress", "captions", "ask", "player"]) {
+        app.parts[name].props.value = { ...(name === "ask" ? app.parts.ask.props.value : {}), ...app.blank[name] };
+      }
       for (const name of ["source", "progress", "captions", "ask", "player"]) app.parts[name].refresh();
     };
 
