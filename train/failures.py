@@ -27,7 +27,7 @@ def told(error: BaseException) -> str | None:
     if type(error).__name__ in ("OutOfMemoryError", "AcceleratorError") and "memory" in str(error).lower():
         return (
             "The GPU's memory is full. Lower batches.tokens, set memory.gradient_checkpointing = true, or train "
-            'trainable = "lora"; --dry-run tells what a setting takes. The last checkpoint is intact: run again to go on.'
+            'trainable = "lora"; --dry-run tells what a setting takes. The last checkpoint is intact: run again.'
         )
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return "The disk is full. Make room and run again: finished work and the last checkpoint are intact."
@@ -44,7 +44,7 @@ def run_main(main: Callable[[], int]) -> int:
     except Stopped as stopped:
         print(stopped, file=sys.stderr)
         return 130
-    except Exception as error:  # the outermost place: everything is either told or shown in full
+    except Exception as error:  # noqa: BLE001  the outermost place: everything is either told or shown in full
         sentence = told(error)
         if sentence is None:
             traceback.print_exc()

@@ -131,8 +131,8 @@ def finetune(config: Finetune, config_file: Path | None = None) -> Path | None:
     accelerator = _accelerator(config)
     if config.optimiser.effective_batch < accelerator.num_processes:
         raise ConfigError(
-            f"optimiser.effective_batch is {config.optimiser.effective_batch} and there are {accelerator.num_processes} "
-            "processes: each needs at least one item per step."
+            f"optimiser.effective_batch is {config.optimiser.effective_batch} and there are "
+            f"{accelerator.num_processes} processes: each needs at least one item per step."
         )
     cache = config.memory.cache_dir or config.out / "cache"
     store = TensorStore(cache if config.memory.cache else None, config.memory.cache_ram_gb * 1e9)
@@ -267,8 +267,8 @@ def _check_answers(words: Sequence[Tokens], config: Finetune) -> None:
     cut = sum(len(item.ids) <= item.prompt for item in words)
     if cut:
         raise TrainingError(
-            f"{cut} of {len(words)} questions fill all of data.max_tokens = {config.data.max_tokens}, so nothing of their "
-            "answers is left to learn. Raise it."
+            f"{cut} of {len(words)} questions fill all of data.max_tokens = {config.data.max_tokens}, so nothing of "
+            "their answers is left to learn. Raise it."
         )
 
 

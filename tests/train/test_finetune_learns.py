@@ -1,4 +1,4 @@
-"""It learns: music with known scenes, a dataset built from it, an adapter trained on that, scenes named in new music."""
+"""It learns: music with known scenes, a dataset of it, an adapter trained on that, scenes named in new music."""
 
 from __future__ import annotations
 
@@ -10,18 +10,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import soundfile
 import torch
 from safetensors.torch import save_file
 from tokenizers import Tokenizer, decoders, normalizers, trainers
 from tokenizers.models import BPE
+from transformers import HubertConfig
 
 from musiscene.captions.mu_llama import SPEC as MU_LLAMA
 from musiscene.media import probe, write_wav
+from musiscene.networks.mert import build
 from musiscene.networks.mu_llama import layout
 from musiscene.networks.mu_llama.checkpoint import open_checkpoint
 from musiscene.networks.mu_llama.model import MuLlama
-from musiscene.networks.mu_llama.tiny import TINY, random_tensors, write_tiny_mert
-from musiscene.networks.mu_llama.tokenizer import LlamaTokenizer, load_tokenizer
+from musiscene.networks.mu_llama.tiny import TINY, random_tensors
+from musiscene.networks.mu_llama.tokenizer import load_tokenizer
 from musiscene.registry import Pool, find_generator
 from musiscene.types import Caption, CaptionKind, CaptionRequest, Job, ScoreRequest
 from train.build_dataset import main as build_dataset
@@ -29,10 +32,7 @@ from train.dataset.config import SCENE_QUESTION
 from train.finetune import main as finetune
 from train.tuning.config import Data
 from train.tuning.examples import Example, read_examples, tokenized
-from train.tuning.features import listen_to_all
 from train.tuning.network import Trainee
-from train.tuning.stores import TensorStore
-from train.tuning.writing import write
 
 SCENES = {
     "Slow, sad solo piano in a minor key, sparse and quiet, 60 BPM.": "Rain falls on a window at night.",
@@ -42,40 +42,44 @@ SCENES = {
 }
 """What the arranger is told -> the scene that belongs to it."""
 CHANCE = 1 / len(SCENES)
-PER_SCENE = 22
-SECONDS = 4.0
+PIECES, CLIPS, SECONDS = 16, 4, 4.0
 SIZES = replace(
     TINY,
     dim=64,
-    layers=3,
+    layers=4,
     heads=4,
     ffn_dim=128,
     vocabulary=512,
-    prefix_layers=2,
+    prefix_layers=3,
     lora_rank=4,
-    mert_dim=48,
-    mert_states=5,
+    mert_dim=128,
+    mert_states=2,
     adapter_dim=128,
 )
 
 
-def render(folder: Path) -> Path:
-    """Music of every scene by our arranger, a piece for each seed, and a table of their scenes."""
-    spec = find_generator("sketch")
-    arranger = Pool().generator(spec)
+def render(folder: Path) -> tuple[Path, Path]:
+    """Music of every scene by our arranger; its segments as AudioSet lists them; the table of scenes."""
+    arranger = Pool().generator(find_generator("sketch"))
     folder.mkdir(parents=True)
-    table = folder.parent / "scenes.csv"
-    with table.open("w", newline="") as file:
+    segments, table = folder.parent / "segments.csv", folder.parent / "scenes.csv"
+    with segments.open("w") as listed, table.open("w", newline="") as file:
+        listed.write("# YTID, start_seconds, end_seconds, positive_labels\n")
         writer = csv.writer(file)
-        writer.writerow(["clip_id", "msi_target"])
+        writer.writerow(["video_id", "msi_target"])
         for number, (words, scene) in enumerate(SCENES.items()):
             caption = Caption(CaptionKind.FUSION, words, "words")
-            for seed in range(PER_SCENE):
-                (track,) = arranger.generate([ScoreRequest(caption, SECONDS, seed=seed)], Job())
+            for seed in range(PIECES):
+                request = ScoreRequest(caption, CLIPS * SECONDS, seed=seed)
+                (track,) = arranger.generate([request], Job())
                 name = f"scene{number}-{seed:02d}"
                 write_wav(folder / f"{name}.wav", track.waveform, track.sample_rate)
                 writer.writerow([name, scene])
-    return table
+                for clip in range(CLIPS):
+                    start = clip * SECONDS
+                    listed.write(f'{name}, {start:.3f}, {start + SECONDS:.3f}, "/m/04rlf,/m/other"\n')
+                listed.write(f'{name}, 0.000, {SECONDS:.3f}, "/m/speech"\n')  # not of the class
+    return segments, table
 
 
 def tokenizer_that_knows(texts: Sequence[str], size: int) -> Tokenizer:
@@ -83,7 +87,9 @@ def tokenizer_that_knows(texts: Sequence[str], size: int) -> Tokenizer:
     special = ["<unk>", "<s>", "</s>"] + [f"<0x{byte:02X}>" for byte in range(256)]
     tokenizer = Tokenizer(BPE(unk_token="<unk>", fuse_unk=True, byte_fallback=True))
     tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
-    tokenizer.train_from_iterator(texts, trainers.BpeTrainer(vocab_size=size, special_tokens=special, show_progress=False))
+    tokenizer.train_from_iterator(
+        texts, trainers.BpeTrainer(vocab_size=size, special_tokens=special, show_progress=False)
+    )
     document = json.loads(tokenizer.to_str())
     document["added_tokens"] = document["added_tokens"][:3]
     vocabulary = document["model"]["vocab"]
@@ -122,7 +128,7 @@ def language_model(folder: Path, texts: Sequence[str]) -> dict[str, Path]:
     model = MuLlama(SIZES)
     model.load(checkpoint, dtype=torch.float32)
     network = Trainee(model, "adapter")
-    names = {name: inner for name, inner in layout.module_names(SIZES, with_base=True)}
+    names = dict(layout.module_names(SIZES, with_base=True))
     spoken = {published: dict(model.named_parameters())[names[f"llama.{published}"]] for published in base}
     for parameter in model.parameters():
         parameter.requires_grad_(False)
@@ -147,9 +153,38 @@ def language_model(folder: Path, texts: Sequence[str]) -> dict[str, Path]:
         name: layout.to_pairs(p.detach(), heads) if layout.is_rotated(f".{name}") else p.detach().clone()
         for name, p in spoken.items()
     }
-    save_file({name: tensor.contiguous() for name, tensor in taught.items()}, folder / "base" / "consolidated.00.safetensors")
-    paths["mert"] = write_tiny_mert(folder / "mert", SIZES, seed=1)
+    save_file(
+        {name: tensor.contiguous() for name, tensor in taught.items()}, folder / "base" / "consolidated.00.safetensors"
+    )
+    paths["mert"] = encoder(folder / "mert")
     return paths
+
+
+def encoder(folder: Path) -> Path:
+    """A MERT of one layer with random weights: enough to hear what a piano is and what a drum."""
+    options: dict[str, Any] = {
+        "hidden_size": SIZES.mert_dim,
+        "num_hidden_layers": SIZES.mert_states - 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 2 * SIZES.mert_dim,
+        "conv_dim": [48] * 7,
+        "conv_bias": False,
+        "feat_extract_norm": "group",
+        "feat_proj_layer_norm": True,
+        "do_stable_layer_norm": True,
+        "num_conv_pos_embeddings": 16,
+        "num_conv_pos_embedding_groups": 2,
+    }
+    generator = torch.Generator().manual_seed(0)
+    tensors = {}
+    for name, like in build(HubertConfig(**options)).state_dict().items():
+        noise = torch.randn(like.shape, generator=generator)
+        width = max(1, noise[0].numel()) ** 0.5
+        tensors[name] = 1.0 + 0.1 * noise if name.endswith(("norm.weight", "original0")) else 1.4 * noise / width
+    folder.mkdir(parents=True)
+    save_file(tensors, folder / "model.safetensors")
+    (folder / "config.json").write_text(json.dumps({**options, "model_type": "mert_model"}))
+    return folder
 
 
 def named(paths: dict[str, Path], dataset: Path, adapter: Path | None) -> float:
@@ -164,11 +199,12 @@ def named(paths: dict[str, Path], dataset: Path, adapter: Path | None) -> float:
     if adapter is not None:
         options["musiscene"] = str(adapter)
     captioner = Pool(options={"mu-llama": options}).captioner(MU_LLAMA)
-    held_out = read_examples(Data(dataset), "validation")
-    music = dataset.parent / "music"
+    held_out = read_examples(Data(dataset), "test")
     right = 0
     for example in held_out:
-        request = CaptionRequest(frozenset({CaptionKind.MSI}), music=probe(music / f"{example.name}.wav"))
+        piece = dataset / "held-out.wav"
+        soundfile.write(piece, example.hear(), 24_000)
+        request = CaptionRequest(frozenset({CaptionKind.MSI}), music=probe(piece))
         (caption,) = captioner.describe(request, Job())
         right += caption.text == example.answer
     return right / len(held_out)
@@ -178,12 +214,13 @@ def named(paths: dict[str, Path], dataset: Path, adapter: Path | None) -> float:
 def test_a_trained_adapter_names_the_scene_of_new_music(
     tmp_path: Path, write_toml: Callable[[Path, dict[str, Any]], Path]
 ) -> None:
-    """From rendered music to an adapter in the app: at least 80 % right, where chance is 25 % and so is an untrained one."""
-    table = render(tmp_path / "music")
+    """From rendered music to an adapter in the app: at least 80 % right; chance and an untrained one have 25 %."""
+    segments, table = render(tmp_path / "music")
     captions = {"video": "none", "music": "none", "fusion": "none", "target": "none", "known": str(table)}
     config = {
         "out": "dataset",
-        "source": {"kind": "folder", "media": "music"},
+        "source": {"kind": "audioset", "segments": [str(segments)], "media": "music"},
+        "splits": {"train": 0.7, "validation": 0.15, "test": 0.15},
         "clips": {"length_s": SECONDS},
         "captions": captions,
     }
@@ -196,10 +233,10 @@ def test_a_trained_adapter_names_the_scene_of_new_music(
         "trainable": "adapter",
         "data": {"path": "dataset"},
         "weights": {name: str(path) for name, path in paths.items()},
-        "optimiser": {"epochs": 40, "effective_batch": 16, "lr": 3e-3, "warmup_epochs": 2.0},
+        "optimiser": {"epochs": 24, "effective_batch": 16, "lr": 2e-3, "warmup_epochs": 2.0, "clip": 1.0},
         "batches": {"rows": 16},
         "memory": {"gradient_checkpointing": False},
-        "validation": {"captions": 18, "max_new": 32, "patience": 12},
+        "validation": {"captions": 12, "max_new": 16, "patience": 12},
         "output": {"tensorboard": False},
     }
     assert finetune([str(write_toml(tmp_path / "finetune.toml", config))]) == 0
@@ -212,4 +249,4 @@ def test_a_trained_adapter_names_the_scene_of_new_music(
     assert untrained <= 0.5, report
     lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     steps = [line for line in lines if line["kind"] == "step"]
-    assert steps[-1]["loss"] < 0.5 * steps[0]["loss"]
+    assert steps[-1]["loss"] < 0.7 * steps[0]["loss"]

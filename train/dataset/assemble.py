@@ -82,8 +82,8 @@ def assemble(config: Dataset, parts: Parts) -> Report:
         fresh.rename(config.out / "data")
     except OSError as error:
         raise StorageError(
-            f"The dataset cannot be written to {config.out}: {error.strerror or error}. Make room and run again: finished "
-            "clips are kept."
+            f"The dataset cannot be written to {config.out}: {error.strerror or error}. Make room and run again: "
+            "finished clips are kept."
         ) from error
     finally:
         shutil.rmtree(fresh, ignore_errors=True)

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 _ORIGIN = {
     "audioset": (
-        "The clips are segments of AudioSet (Gemmeke et al., 2017). Its labels are under CC BY 4.0; the clips themselves "
-        "belong to those who published them, and sharing them needs their leave."
+        "The clips are segments of AudioSet (Gemmeke et al., 2017). Its labels are under CC BY 4.0; the clips "
+        "themselves belong to those who published them, and sharing them needs their leave."
     ),
     "folder": "The clips are from a folder of whoever built this; their rights are with their owners.",
     "captions": "The captions come from a table; its licence is that of its authors.",
@@ -45,15 +45,15 @@ configs:
 
 # {config.name}
 
-Music with the scene that goes with it: for each clip its sound, captions of what is seen and heard, and a description of the
-scene, which a model is to imagine from the sound alone (MusiScene, arXiv 2507.05894).
+Music with the scene that goes with it: for each clip its sound, captions of what is seen and heard, and a
+description of the scene, which a model is to imagine from the sound alone (MusiScene, arXiv 2507.05894).
 
 | Split | Rows |
 | --- | --- |
 {splits}
 
-{report.with_audio} rows have sound (mono, {config.clips.sample_rate} Hz, FLAC, at most {config.clips.length_s:g} s). Targets
-have {words["mean"]:g} words on average (median {words["median"]:g}, {words["least"]:g} to {words["most"]:g}).
+{report.with_audio} rows have sound (mono, {config.clips.sample_rate} Hz, FLAC, at most {config.clips.length_s:g} s).
+Targets have {words["mean"]:g} words on average (median {words["median"]:g}, {words["least"]:g} to {words["most"]:g}).
 
 Rows of one video, and rows of one sound, are in one split. The order is drawn with the seed {config.seed}.
 
@@ -63,8 +63,8 @@ Rows of one video, and rows of one sound, are in one split. The order is drawn w
 | --- | --- | --- |
 {models or "| – | the source's own words | – |"}
 
-Captions are written by models from the clip; no person has checked them. `prompts` holds what language models were asked,
-`models` and `revisions` which they were, `licenses` their licences, `seed` the seed of each row.
+Captions are written by models from the clip; no person has checked them. `prompts` holds what language models were
+asked, `models` and `revisions` which they were, `licenses` their licences, `seed` the seed of each row.
 
 ## What was left out
 
@@ -72,18 +72,18 @@ Captions are written by models from the clip; no person has checked them. `promp
 | --- | --- |
 {left_out}
 
-Failed: {failed}. `left-out.jsonl` names every one of the {report.rows - sum(report.splits.values())} rows with its reason.
+Failed: {failed}. `left-out.jsonl` names each of the {report.rows - sum(report.splits.values())} rows with its reason.
 
 ## Columns
 
 `clip_id`, `video_id`, `source`, `start_s`, `end_s`, `duration_s`, `labels`, `audio`, `has_audio`, `audio_sha256`;
-`video_caption`, `music_caption_1`, `music_caption_2`, `fusion_caption`, `msi_target`; `question` and `answer`, which are
-what is learnt; `prompts`, `models`, `revisions` (JSON), `licenses`, `seed`.
+`video_caption`, `music_caption_1`, `music_caption_2`, `fusion_caption`, `msi_target`; `question` and `answer`, which
+are what is learnt; `prompts`, `models`, `revisions` (JSON), `licenses`, `seed`.
 
 ## Rights
 
-{_ORIGIN[config.source.kind]} Words written by LLaMA-based models are under the Llama 2 Community License's conditions; MERT,
-which MU-LLaMA listens with, is for non-commercial use (CC-BY-NC-4.0).
+{_ORIGIN[config.source.kind]} Words written by LLaMA-based models are under the Llama 2 Community
+License's conditions; MERT, which MU-LLaMA listens with, is for non-commercial use (CC-BY-NC-4.0).
 """
 
 

@@ -54,8 +54,8 @@ def run_local(todo: Mapping[int, Sequence[Row]], config: Dataset, parts: Parts, 
                     tell(*future.result())
         except BrokenProcessPool as error:
             raise TrainingError(
-                "A worker was ended from outside, most likely because memory ran out: lower work.processes and run again. "
-                "Finished clips are kept."
+                "A worker was ended from outside, most likely because memory ran out: lower work.processes and run "
+                "again. Finished clips are kept."
             ) from error
         finally:
             for future in waiting:

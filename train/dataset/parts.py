@@ -67,8 +67,8 @@ class Parts:
                 pq.write_table(table, part)
             except OSError as error:
                 raise StorageError(
-                    f"{self.path(chunk)} cannot be written: {error.strerror or error}. Make room and run again: finished "
-                    "clips are kept."
+                    f"{self.path(chunk)} cannot be written: {error.strerror or error}. Make room and run again: "
+                    "finished clips are kept."
                 ) from error
 
     def read(self, chunk: int, *, audio: bool) -> list[Row]:

@@ -89,7 +89,7 @@ def make_fetcher(fetch: Fetch) -> Fetcher:
 
 
 class YtDlp:
-    """Fetches with the program yt-dlp: one clip at a time, with pauses, and what is not available is not asked twice."""
+    """Fetches with the program yt-dlp: one clip at a time, with pauses; what is not available is not asked twice."""
 
     def __init__(self, fetch: Fetch) -> None:
         self._fetch = fetch

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from musiscene.errors import ConfigError
+from train.conversations import read_conversations
 from train.dataset.config import Dataset, Source
-from train.tuning.examples import read_conversations
 
 Row = dict[str, Any]
 """One clip on its way: plain values, JSON-ready but for `audio` (bytes)."""

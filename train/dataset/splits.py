@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from train.tuning.stores import digest
+from train.naming import digest
 
 
 def split_by_group(groups: Sequence[str], shares: Mapping[str, float], seed: int) -> list[str]:

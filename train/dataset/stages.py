@@ -25,7 +25,7 @@ from train.dataset.config import NONE, Captions, Dataset
 from train.dataset.cutting import flac, picture_clip, sound, sound_clip, sound_name, window
 from train.dataset.places import Places
 from train.dataset.sources import Row
-from train.tuning.stores import digest
+from train.naming import digest
 
 _LOG = logging.getLogger(__name__)
 STAGES = ("sound", "video", "music", "fusion", "target")
@@ -234,7 +234,7 @@ def _each(name: str, work: Any) -> Stage:
                     raise
                 except MusisceneError as error:
                     row["error"], row["failed_stage"] = str(error), name
-                except Exception as error:  # one odd clip of two millions must not end the run
+                except Exception as error:  # noqa: BLE001  one odd clip of two millions must not end the run
                     _LOG.exception("%s failed in the stage %s", row["clip_id"], name)
                     row["error"], row["failed_stage"] = f"{type(error).__name__}: {error}", name
             done.append(row)

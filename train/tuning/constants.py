@@ -15,10 +15,11 @@ from torch import Tensor
 
 from musiscene.networks.mu_llama import layout
 from musiscene.networks.mu_llama.model import IGNORED_LABEL
+from train.naming import digest
 from train.tuning.batches import micro_batches
 from train.tuning.examples import Tokens
 from train.tuning.network import Trainee
-from train.tuning.stores import TensorStore, digest, identity, stacked
+from train.tuning.stores import TensorStore, identity, stacked
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,7 +128,7 @@ def estimate(
 
 
 def precision(config: Finetune, device: torch.device) -> str:
-    """ "bf16" or "float32"."""
+    """Either "bf16" or "float32"."""
     if config.memory.precision != "auto":
         return config.memory.precision
     return "bf16" if device.type == "cuda" else "float32"
@@ -142,11 +142,11 @@ def report(estimate: Estimate, config: Finetune, free: float | None, items: int,
         f"items             {items}, {estimate.tokens / max(items, 1):.0f} tokens each on average",
         f"steps             {estimate.steps} of {config.optimiser.effective_batch} items, "
         f"{100 * estimate.useful:.1f} % of the tokens useful",
-        f"memory per device {estimate.memory / gb:.2f} GB: {estimate.frozen / gb:.2f} frozen, {estimate.trained / gb:.2f} "
-        f"trained with AdamW, {estimate.activations / gb:.2f} activations",
+        f"memory per device {estimate.memory / gb:.2f} GB: {estimate.frozen / gb:.2f} frozen, "
+        f"{estimate.trained / gb:.2f} trained with AdamW, {estimate.activations / gb:.2f} activations",
         f"cache on disk     {estimate.cache / gb:.2f} GB",
-        f"time              {_duration(estimate.seconds)} for {config.optimiser.epochs} epochs on {ranks} device(s), at "
-        f"{estimate.speed / 1e12:.2f} TFLOP/s each ({estimate.speed_from})",
+        f"time              {_duration(estimate.seconds)} for {config.optimiser.epochs} epochs on {ranks} device(s), "
+        f"at {estimate.speed / 1e12:.2f} TFLOP/s each ({estimate.speed_from})",
     ]
     if free is not None:
         fits = "fits" if estimate.memory <= free else "does NOT fit"

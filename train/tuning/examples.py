@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import io
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from musiscene.networks.mert import WINDOW_S, prepared
 from musiscene.networks.mu_llama.generate import EOS
 from musiscene.networks.mu_llama.tokenizer import BOS, TEMPLATE, LlamaTokenizer
 from musiscene.types import Waveform
+from train.conversations import read_conversations
 from train.failures import TrainingError
 from train.tuning.config import Data
 
@@ -71,8 +71,8 @@ def read_examples(data: Data, split: str) -> list[Example]:
         found, missing = _parquet(data.path, split)
     if missing and data.missing == "stop":
         raise TrainingError(
-            f"{len(missing)} of {len(missing) + len(found)} items of the {split} split have no sound, the first of them "
-            f'{missing[0]}. Add it, or set data.missing = "skip" to train without them.'
+            f"{len(missing)} of {len(missing) + len(found)} items of the {split} split have no sound, the first of "
+            f'them {missing[0]}. Add it, or set data.missing = "skip" to train without them.'
         )
     if data.question:
         found = [Example(item.name, data.question, item.answer, item.hear) for item in found]
@@ -132,8 +132,12 @@ def _parquet(folder: Path, split: str) -> tuple[list[Example], list[str]]:
 
 
 def _hear_row(file: Path, group: int, place: int) -> Waveform:
-    column = pq.ParquetFile(file).read_row_group(group, columns=["audio"]).column("audio")
-    return hear_bytes(column[place].as_py()["bytes"], f"row {place} of {file.name}")
+    return hear_bytes(_sounds(file, group)[place].as_py()["bytes"], f"row {place} of {file.name}")
+
+
+@lru_cache(maxsize=2)  # rows are heard in their order; a group is read once
+def _sounds(file: Path, group: int) -> Any:
+    return pq.ParquetFile(file).read_row_group(group, columns=["audio"]).column("audio")
 
 
 def hear_bytes(content: bytes, name: str) -> Waveform:
@@ -159,27 +163,6 @@ def _conversations(file: Path, audio: Path) -> tuple[list[Example], list[str]]:
             continue
         found.append(Example(name or f"text {len(found)}", question, answer, partial(_hear_file, path)))
     return found, missing
-
-
-def read_conversations(file: Path) -> Iterator[tuple[str, str, str]]:
-    """Sound file (may be empty), question and answer of each entry of a MusicQA JSON; only its first two turns count.
-
-    Raises:
-        TrainingError: It is not such a file.
-    """
-    try:
-        entries: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
-        for number, entry in enumerate(entries):
-            turns = entry["conversation"]
-            if len(turns) < 2 or turns[0]["from"] != "human" or turns[1]["from"] != "gpt":
-                raise TrainingError(f"{file}: the conversation {number} is not a question of a human and an answer.")
-            yield str(entry.get("audio_name") or ""), str(turns[0]["value"]), str(turns[1]["value"])
-    except OSError as error:
-        raise TrainingError(f"{file} cannot be read: {error.strerror}.") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise TrainingError(
-            f'{file} is no list of {{"audio_name": …, "conversation": […]}} entries ({type(error).__name__}).'
-        ) from error
 
 
 def _hear_file(path: Path | None) -> Waveform:

@@ -123,8 +123,8 @@ original's layout, without MERT and base LLaMA.
 - Data: {facts.get("train_items", 0)} items to learn from, {facts.get("validation_items", 0)} to validate, from
   `{config.data.path.name}`; its own card tells where the sound and the words come from.
 - AdamW, betas {tuple(optimiser.betas)}, weight decay {optimiser.weight_decay}, effective batch
-  {optimiser.effective_batch}, learning rate {optimiser.peak_lr:.3g} with {optimiser.warmup_epochs:g} epoch(s) of warm-up and
-  half a cosine, {optimiser.epochs} epochs at most, seed {config.seed}; loss on the answer only.
+  {optimiser.effective_batch}, learning rate {optimiser.peak_lr:.3g} with {optimiser.warmup_epochs:g} epoch(s)
+  of warm-up and half a cosine, {optimiser.epochs} epochs at most, seed {config.seed}; loss on the answer only.
 - {place.step} steps were done in {place.epoch} epochs; the weights are those of epoch {place.best_epoch + 1}, which has
   the best {config.validation.metric}.
 

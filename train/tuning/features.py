@@ -10,8 +10,9 @@ import torch
 
 from musiscene.networks.mert import Mert
 from musiscene.types import Waveform
+from train.naming import digest
 from train.tuning.examples import Example
-from train.tuning.stores import TensorStore, digest
+from train.tuning.stores import TensorStore
 
 _GPU_ROWS = 16
 """Clips of one length that a GPU listens to at once; a CPU gains nothing from more than one."""

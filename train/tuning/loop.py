@@ -146,7 +146,7 @@ class Run:
         place.batch = 0
 
     def _plan(self, batch: Sequence[int], lengths: Sequence[int]) -> list[list[int]]:
-        """This process's micro-batches of an effective batch."""
+        """Micro-batches of an effective batch that belong to this process."""
         mine = share_of_rank(batch, lengths, self.accelerator.process_index, self.accelerator.num_processes)
         return micro_batches(mine, lengths, self.config.batches.tokens, self.config.batches.rows)
 
@@ -179,11 +179,8 @@ class Run:
         loss = float(accelerator.reduce(total, "sum")) / size
         norm = self._norm()
         if not (math.isfinite(loss) and math.isfinite(norm)):
-            raise TrainingError(
-                f"The loss is {loss} and the gradient's norm {norm} at step {self.place.step + 1}, so nothing can be learnt "
-                "from here. Lower optimiser.blr or set optimiser.clip = 1.0, and run again: the last checkpoint is "
-                "intact, and no broken weights were saved."
-            )
+            what = f"The loss is {loss} and the gradient's norm {norm} at step {self.place.step + 1}"
+            raise TrainingError(_diverged(what))
         if self.config.optimiser.clip:
             accelerator.clip_grad_norm_(self._trained(), self.config.optimiser.clip)
         for group in self.optimizer.param_groups:
@@ -275,11 +272,21 @@ class Run:
 
     def _save(self, *, best: bool = False) -> None:
         weights, optimiser = gather_state(self.accelerator, self.network, self.optimizer)
+        broken = [name for name, tensor in weights.items() if not torch.isfinite(tensor).all()]
+        if broken:  # a step that was too large shows in the weights before it shows in a loss
+            raise TrainingError(_diverged(f"{broken[0]} holds values that are no numbers after step {self.place.step}"))
         if self.accelerator.is_main_process:
             if best:
                 write_best(self.config.out, weights)
             self.checkpoints.save(weights, optimiser, self.place)
         self.accelerator.wait_for_everyone()
+
+
+def _diverged(what: str) -> str:
+    return (
+        f"{what}, so nothing can be learnt from here. Lower optimiser.blr or set optimiser.clip = 1.0, and begin in "
+        "another folder: the last checkpoint is intact, and no broken weights were saved."
+    )
 
 
 BEST = "best.safetensors"

@@ -44,8 +44,8 @@ def _from_hub(given: str, endpoint: str | None) -> Path:
         return Path(snapshot_download(repo, revision=revision or None, endpoint=endpoint))
     except GatedRepoError as error:
         raise BackendUnavailableError(
-            f"The weights {repo} are gated, and this account has no access: ask for it on https://huggingface.co/{repo}, "
-            "then run `hf auth login`."
+            f"The weights {repo} are gated, and this account has no access: ask for it on "
+            f"https://huggingface.co/{repo}, then run `hf auth login`."
         ) from error
     except RepositoryNotFoundError as error:
         raise BackendUnavailableError(
@@ -53,5 +53,5 @@ def _from_hub(given: str, endpoint: str | None) -> Path:
         ) from error
     except (HfHubHTTPError, HFValidationError, OSError) as error:
         raise BackendUnavailableError(
-            f"{repo} is neither on this machine nor reachable on the hub ({type(error).__name__}). Name a folder instead."
+            f"{repo} is neither on this machine nor reachable on the hub ({type(error).__name__}). Name a folder."
         ) from error

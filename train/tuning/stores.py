@@ -14,16 +14,6 @@ from torch import Tensor
 from musiscene.media import atomic_path
 
 
-def digest(*parts: bytes | str) -> str:
-    """Name of something that depends on `parts` alone."""
-    total = hashlib.sha256()
-    for part in parts:
-        content = part.encode() if isinstance(part, str) else part
-        total.update(len(content).to_bytes(8, "little"))
-        total.update(content)
-    return total.hexdigest()
-
-
 def identity(tensors: Iterable[Tensor], values: int = 256) -> str:
     """Short name of these very weights, from values all over each tensor: all 13 GB need not be read."""
     total = hashlib.sha256()

@@ -56,7 +56,8 @@ class Teller:
                 file.write(json.dumps({"kind": kind, "step": step, **figures}) + "\n")
         except OSError as error:
             raise StorageError(
-                f"{self._path} cannot be written: {error.strerror}. Make room and run again: the last checkpoint is intact."
+                f"{self._path} cannot be written: {error.strerror}. Make room and run again: the last checkpoint "
+                "is intact."
             ) from error
         numbers = {f"{kind}/{name}": value for name, value in figures.items() if isinstance(value, (int, float))}
         if self._board is not None:

@@ -1,0 +1,214 @@
+"""Fine-tuning with caches against the original's scheme, on one tiny network in one run; on a GPU, the size of 7B.
+
+The original's scheme: MERT in the loop, items one by one, padded to 512, logits of all positions. Ours: features and
+constants computed once (that time is told apart and spread over the epochs), micro-batches by length, logits where
+something is learnt. Both do the same optimiser steps over the same items. On CUDA, `--gpu` trains a network of the
+published size with random weights and tells tokens per second and the share of the matrix units' peak.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # `train` is not installed
+
+from _harness import machine, measure, ratio, show, write_json
+
+from musiscene.networks.mert import Mert, load_mert
+from musiscene.networks.mu_llama.checkpoint import Checkpoint, open_checkpoint
+from musiscene.networks.mu_llama.model import MuLlama, answer_loss
+from musiscene.networks.mu_llama.sizes import Sizes
+from musiscene.networks.mu_llama.tiny import TINY, write_tiny
+from train.tuning.batches import micro_batches, useful_share
+from train.tuning.constants import Constants, Item
+from train.tuning.estimates import PEAKS
+from train.tuning.examples import Tokens
+from train.tuning.network import Trainee
+from train.tuning.schedule import parameter_groups
+from train.tuning.stores import TensorStore
+
+PADDED = 512
+MUSICQA_S = 10.0
+
+
+def main() -> None:
+    """Measure."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--items", type=int, default=32, help="items of the one effective batch that is timed")
+    parser.add_argument("--epochs", type=int, default=20, help="over which the caches' making is spread")
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--which", default="adapter", choices=["adapter", "lora", "both"])
+    parser.add_argument("--gpu", action="store_true", help="the published size with random weights, on CUDA")
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    torch.manual_seed(0)
+    figures = on_gpu(given) if given.gpu else on_cpu(given)
+    write_json(given.json, figures)
+
+
+def lengths(count: int, seed: int = 0) -> list[tuple[int, int]]:
+    """Tokens of prompt and answer, spread about as the published targets are: 75 of prompt, 20 to 430 of answer."""
+    generator = np.random.default_rng(seed)
+    answers = np.clip(generator.lognormal(np.log(150), 0.45, count), 20, 430).astype(int)
+    return [(75, int(answer)) for answer in answers]
+
+
+def random_items(count: int, vocabulary: int) -> list[Tokens]:
+    """Items of such lengths with random tokens."""
+    generator = np.random.default_rng(1)
+    return [
+        Tokens(tuple(generator.integers(3, vocabulary, prompt + answer).tolist()), prompt)
+        for prompt, answer in lengths(count)
+    ]
+
+
+def on_cpu(given: argparse.Namespace) -> dict[str, Any]:
+    """Both schemes, alternating."""
+    torch.set_num_threads(1)
+    sizes = replace(
+        TINY, dim=128, layers=8, heads=4, ffn_dim=344, vocabulary=2000, prefix_layers=5, mert_dim=64, mert_states=5
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        paths = write_tiny(Path(folder), sizes)
+        checkpoint = open_checkpoint(paths["adapter"], paths["base"])
+        mert = load_mert(paths["mert"])
+        waves = torch.randn(given.items, int(MUSICQA_S * 24_000), generator=torch.Generator().manual_seed(0))
+        items = random_items(given.items, sizes.vocabulary)
+        original = original_scheme(checkpoint, given.which, mert, waves, items)
+        began = time.perf_counter()
+        ours, useful = cached_scheme(checkpoint, given.which, mert, waves, items)
+        making_s = time.perf_counter() - began
+        timings = measure({"original scheme": original, "with caches": ours}, repeat=given.repeat)
+    show(f"One step of {given.items} items, trainable = {given.which}", timings)
+    spread = timings["with caches"].median_s + making_s / given.epochs
+    print(
+    rates = [1 / timings[name].median_s for name in ("original scheme", "with caches")]
+    print(f"  steps per second: {rates[0]:.3f} and {rates[1]:.3f}")
+    )
+    print(f"  {ratio(timings, 'original scheme', 'with caches'):.1f} times; useful tokens {100 * useful:.1f} %")
+    print(
+        f"  making the caches took {making_s:.1f} s; spread over {given.epochs} epochs "
+        f"{timings['original scheme'].median_s / spread:.1f} times"
+    )
+    return {"timings": timings, "making_s": making_s, "useful": useful, "machine": machine()}
+
+
+def original_scheme(
+    checkpoint: Checkpoint, which: str, mert: Mert, waves: torch.Tensor, items: list[Tokens]
+) -> Callable[[], None]:
+    """One optimiser step as the original does it: for each item MERT, 512 positions, all logits."""
+    network, adamw = trainee(checkpoint, which)
+
+    def step() -> None:
+        for wave, item in zip(waves, items, strict=True):
+            pooled = mert.pooled(wave[None])
+            ids = list(item.ids) + [0] * (PADDED - len(item.ids))
+            labels = [0] * item.prompt + ids[item.prompt :]
+            logits = network.model(torch.tensor([ids]), pooled)
+            (answer_loss(logits, torch.tensor([labels])) / len(items)).backward()  # type: ignore[no-untyped-call]
+        adamw.step()
+        adamw.zero_grad()
+
+    return step
+
+
+def cached_scheme(
+    checkpoint: Checkpoint, which: str, mert: Mert, waves: torch.Tensor, items: list[Tokens]
+) -> tuple[Callable[[], None], float]:
+    """The same step with features and constants from a store; and the share of useful tokens."""
+    network, adamw = trainee(checkpoint, which)
+    store = TensorStore(None)
+    for index, wave in enumerate(waves):
+        store.put(f"clip {index}", mert.pooled(wave[None])[0])
+    constants = Constants(network, store, torch.device("cpu"), precision="float32", use=True)
+    made = [constants.item(tokens, f"clip {index}") for index, tokens in enumerate(items)]
+    constants.prepare(made, tokens=4096, rows=32)
+    sizes = [len(item.ids) for item in items]
+    groups = micro_batches(range(len(items)), sizes, 4096, 32)
+
+    def step() -> None:
+        _step(network, constants, made, groups, len(items))
+        adamw.step()
+        adamw.zero_grad()
+
+    return step, useful_share(groups, sizes)
+
+
+def trainee(checkpoint: Checkpoint, which: str) -> tuple[Trainee, torch.optim.Optimizer]:
+    """A network with a trainable set, and its AdamW."""
+    with torch.device("meta"):
+        model = MuLlama(checkpoint.sizes)
+    network = Trainee(model.load(checkpoint), which)
+    named = ((name, p) for name, p in network.named_parameters() if p.requires_grad)
+    return network, torch.optim.AdamW(parameter_groups(named, 0.05), lr=1e-5, betas=(0.9, 0.95))
+
+
+def _step(network: Trainee, constants: Constants, items: list[Item], groups: list[list[int]], size: int) -> None:
+    for group in groups:
+        (network(**constants.batch([items[index] for index in group])).sum() / size).backward()
+
+
+def on_gpu(given: argparse.Namespace) -> dict[str, Any]:
+    """The published size with random weights: tokens per second, share of the peak, and the paper's run in minutes."""
+    device, sizes = torch.device("cuda"), Sizes()
+    with torch.device("meta"):
+        model = MuLlama(sizes)
+    model = model.to(torch.bfloat16).to_empty(device=device)
+    for name, parameter in model.named_parameters():
+        torch.nn.init.ones_(parameter) if "norm" in name else torch.nn.init.normal_(parameter, std=0.02)
+    rotary = model.llama.model.rotary_emb
+    model.llama.model.rotary_emb = type(rotary)(model.llama.config).to(device)
+    network = Trainee(model, given.which)
+    named = ((name, p) for name, p in network.named_parameters() if p.requires_grad)
+    adamw = torch.optim.AdamW(parameter_groups(named, 0.05), lr=1e-5, betas=(0.9, 0.95), fused=True)
+    store = TensorStore(None)
+    constants = Constants(network, store, device, precision="bf16", use=True)
+    items = random_items(given.items, sizes.vocabulary)
+    for index in range(given.items):
+        store.put(f"clip {index}", torch.randn(sizes.mert_states, sizes.mert_dim))
+    made = [constants.item(tokens, f"clip {index}") for index, tokens in enumerate(items)]
+    counts = [len(item.ids) for item in items]
+    groups = micro_batches(range(len(items)), counts, 8192, 64)
+    with torch.autocast("cuda", torch.bfloat16):
+        constants.prepare(made, tokens=8192, rows=64)
+
+    def step() -> None:
+        with torch.autocast("cuda", torch.bfloat16):
+            _step(network, constants, made, groups, len(items))
+        adamw.step()
+        adamw.zero_grad()
+        torch.cuda.synchronize()
+
+    timings = measure({"step": step}, repeat=given.repeat)
+    show(f"One step of {given.items} items at 7B, trainable = {given.which}", timings)
+    seconds = timings["step"].median_s
+    layers = sizes.layers - (sizes.first_prefix_layer if given.which == "adapter" else 0)
+    matrices = 4 * sizes.dim**2 + 3 * sizes.dim * sizes.ffn_dim
+    products = sum(counts) * 4.0 * layers * matrices  # forward, and the gradient of what flows through
+    name = torch.cuda.get_device_name()
+    peak = next((peak for known, peak in PEAKS.items() if known in name), float("nan"))
+    figures = {
+        "device": name,
+        "tokens_per_s": sum(counts) / seconds,
+        "useful": useful_share(groups, counts),
+        "share_of_peak": products / seconds / peak,
+        "minutes_for_the_paper": 20 * 2697 / given.items * seconds / 60,
+        "memory_gb": torch.cuda.max_memory_allocated() / 1e9,
+    }
+    for what, value in figures.items():
+        print(f"  {what}: {value if isinstance(value, str) else round(value, 4)}")
+    return {"timings": timings, **figures}
+
+
+if __name__ == "__main__":
+    main()
