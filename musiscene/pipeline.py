@@ -59,6 +59,7 @@ __all__ = [
     "Sources",
     "StageProgress",
     "backend_options",
+    "check_melody",
     "open_sources",
 ]
 
@@ -175,6 +176,16 @@ def backend_options(settings: Settings) -> dict[str, dict[str, Any]]:
         "llm": {"source": language},
         "llm-picture": {"source": language},
     }
+
+
+def check_melody(spec: BackendSpec) -> None:
+    """Refuse a melody for a generator that would not hear it.
+
+    Raises:
+        RequestError: It cannot follow one.
+    """
+    if not spec.follows_melody:
+        raise RequestError(f"{spec.name} cannot follow a melody. Choose musicgen or audiocraft, or leave it out.")
 
 
 DEFAULT_TRACK_SCORE_S = 30.0
@@ -320,6 +331,8 @@ class Pipeline:
             raise RequestError("There is no caption to make music from. Describe the clip first, or write one.")
         spec = find_generator(generator or self.profile.generator)
         duration_s = self.score_duration(sources, options.duration_s)
+        if options.melody:
+            check_melody(spec)
         if options.melody and sources.sound is None:
             raise RequestError(f"There is no tune to follow: {sources.silence}. Add a reference track.")
         seen = captions[CaptionKind.VIDEO].evidence if CaptionKind.VIDEO in captions else {}

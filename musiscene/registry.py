@@ -73,6 +73,7 @@ class BackendSpec:
         license: Licence of the weights (or of the code, for a backend without weights).
         vram_gb: Memory needed on the accelerator; 0 when it runs well on a CPU.
         answers: Its captioner has `ask(clip, question, *, seed, job)` too, which yields an answer piece by piece.
+        follows_melody: Its generator may be given a clip whose tune the music is to follow.
         unavailable: Says why it cannot run here, or None when it can; cheap, called for listings.
         missing_weights: Given the `Pool`'s options for this backend, says which weights are lacking and what to do, or
             None when they are there; cheap too.
@@ -92,6 +93,7 @@ class BackendSpec:
     license: str = "MIT"
     vram_gb: float = 0.0
     answers: bool = False
+    follows_melody: bool = False
     unavailable: Callable[[], str | None] | None = None
     missing_weights: Callable[[Mapping[str, Any]], str | None] | None = None
 

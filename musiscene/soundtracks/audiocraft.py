@@ -76,6 +76,7 @@ SPEC = BackendSpec(
     packages=("torch", "transformers"),
     repo_id="facebook/musicgen-melody",
     license="CC-BY-NC-4.0",
+    follows_melody=True,
     vram_gb=8.0,
     missing_weights=missing_weights,
 )

@@ -46,6 +46,7 @@ SPEC = BackendSpec(
     packages=("torch", "transformers"),
     repo_id="facebook/musicgen-small",
     license="CC-BY-NC-4.0",
+    follows_melody=True,
     vram_gb=4.0,
     missing_weights=missing_weights,
 )

@@ -17,6 +17,7 @@ from musiscene.networks.musicgen.random_model import random_musicgen, save_with_
 from musiscene.pipeline import Pipeline, ScoreOptions, open_sources
 from musiscene.registry import MusicGenerator, Pool
 from musiscene.settings import Settings
+from musiscene.soundtracks._musicgen import generator as generator_module
 from musiscene.soundtracks._musicgen.windows import Window, text_at, windows
 from musiscene.soundtracks.musicgen import SPEC
 from musiscene.types import Caption, CaptionKind, CaptionSet, Clip, Job, ScoreRequest, Soundtrack
@@ -69,6 +70,7 @@ def test_the_same_words_and_seed_are_the_same_music_in_any_batch(generator: Musi
     assert not np.allclose(other.waveform, alone.waveform, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_longer_than_a_window_goes_on_and_says_where(generator: MusicGenerator) -> None:
     """31 s are two windows with a seam at 30 s; 30 s are one."""
     (one, two) = made(generator, asked("x", 30.0), asked("x", 31.0))
@@ -119,6 +121,28 @@ def test_a_batch_that_does_not_fit_is_split(generator: Any, monkeypatch: pytest.
     assert "2 at a time" in split[3].provenance["batch"]
     for a, b in zip(whole, split, strict=True):
         np.testing.assert_allclose(a.waveform, b.waveform, atol=1e-5)
+
+
+def test_a_batch_that_breaks_off_tells_no_sound_twice(generator: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Out of memory after two pieces: the halves go on telling where it ended."""
+    pieces: dict[int, list[Any]] = {0: [], 1: []}
+    push, calls = generator_module._Sounds.push, []
+
+    def breaking(sounds: Any, codes: Any) -> None:
+        push(sounds, codes)
+        calls.append(len(sounds.pieces))
+        if calls == [2, 2]:
+            raise MemoryError
+
+    monkeypatch.setattr(generator_module._Sounds, "push", breaking)
+    job = Job(heard=lambda number, piece, rate: pieces[number].append(piece))
+    tracks = made(generator, asked("a", 8.0), asked("b", 8.0), job=job)
+
+    assert calls.count(1) >= 6
+    for number, track in enumerate(tracks):
+        whole = np.concatenate(pieces[number], axis=-1)
+        np.testing.assert_allclose(whole[:, : 6 * 16000], track.waveform[:, : 6 * 16000], atol=1e-5)
+        assert whole.shape == track.waveform.shape
 
 
 def test_what_is_no_lack_of_memory_is_not_tried_again(generator: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,6 +197,7 @@ def test_the_sound_is_heard_while_the_rest_is_written(generator: MusicGenerator)
         np.testing.assert_array_equal(whole[:, :before_fade], track.waveform[:, :before_fade])
 
 
+@pytest.mark.slow
 def test_music_ends_in_a_fade_also_where_no_sample_is_cut(generator: MusicGenerator) -> None:
     """At 30 s exactly: quieter in the last second than before the fade, and silent in the last sample."""
     (track,) = made(generator, asked("x", 30.0))
@@ -345,6 +370,9 @@ def test_pieces_reach_whoever_reads_the_pipelines_events(folder: Path, tmp_path:
     first = next(index for index, event in enumerate(events) if isinstance(event, RenditionReady))
     assert any(isinstance(event, SoundPart) for event in events[:first])
     assert all(r.provenance["license"] == "CC-BY-NC-4.0" for r in ready)
+    with pytest.raises(RequestError, match="sketch cannot follow"):
+        list(pipeline.score(sources, captions, tmp_path / "no", options=ScoreOptions(melody=True)))
     with pytest.raises(RequestError, match="tune"):
         silent = replace(sources, sound=None, silence="it has no audio track")
-        list(pipeline.score(silent, captions, tmp_path / "no", options=ScoreOptions(melody=True)))
+        options = ScoreOptions(melody=True)
+        list(pipeline.score(silent, captions, tmp_path / "no", generator="musicgen", options=options))

@@ -81,6 +81,8 @@ def random_musicgen(
             for name, weight in model.decoder.named_parameters():
                 if weight.ndim == 2:
                     weight.mul_(8.0 if "lm_heads" in name or "embed" in name else 5.0)
+            if melody:  # or one tune would sound like another
+                model.audio_enc_to_dec_proj.weight.mul_(50.0)
         for name, table in model.audio_encoder.named_buffers():
             if name.endswith("codebook.embed"):  # all zero when fresh: every sound would be the same
                 table.normal_()

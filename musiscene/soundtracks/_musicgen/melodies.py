@@ -29,7 +29,11 @@ def listen(clip: Clip, settings: ChromaSettings, duration_s: float, job: Job) ->
         RequestError: There is nothing to hear in it.
     """
     sound = read_audio(
-        clip, sample_rate=settings.sample_rate, mono=True, duration_s=duration_s, job=Job(stop=job.stop)
+        clip,
+        sample_rate=settings.sample_rate,
+        mono=True,
+        duration_s=max(duration_s, WINDOW_S),  # a window is heard whole, as in training, however short the music
+        job=Job(stop=job.stop),
     ).waveform
     if not sound.size or not np.abs(sound).max() > 0:
         raise RequestError(f"{clip.path.name} is silent, so there is no tune to follow in it.")
