@@ -145,6 +145,17 @@
       request.send(body);
     });
 
+  // -- appearing ---------------------------------------------------------------------------------------------------
+
+  // Gradio draws its components one after the other; the page appears when all are there, so that nothing moves.
+  const NEEDED = ["ms-both", "ms-stop", "ms-settings", "ms-blind"];
+  const appear = () => {
+    const drawn = ["header", "source", "progress", "captions", "ask", "player", "history"].every((name) => name in app.parts);
+    if (drawn && NEEDED.every((id) => document.getElementById(id))) document.body.classList.add("ms-ready");
+    else setTimeout(appear, 16);
+  };
+  appear();
+
   // -- mounting ----------------------------------------------------------------------------------------------------
 
   const builders = {};

@@ -201,6 +201,8 @@
     );
     root.append(section);
 
+    window.addEventListener("resize", () => (section.style.minHeight = ""));
+
     let shownUrl = "";
     const showPreview = () => {
       if (shownUrl === view.url) return;
@@ -229,6 +231,9 @@
       const changed = next.token !== view.token;
       view = next;
       const chosen = Boolean(view.token);
+      // The clip takes the room of what it replaces, whatever language that was written in.
+      if (chosen && !chooser.hidden) section.style.minHeight = `${section.offsetHeight}px`;
+      if (!chosen) section.style.minHeight = "";
       app.show(chooser, !chosen);
       app.show(clip, chosen);
       fail(chosen ? referenceProblem : sourceProblem, view.error || "");
