@@ -19,6 +19,7 @@ import numpy as np
 WORLDS = ("landscape", "town", "room", "cartoon", "night", "cloth")
 MOVES = ("static", "pan left", "pan right", "tilt up", "tilt down", "zoom in", "zoom out", "handheld", "action")
 TRANSITIONS = ("cut", "cut", "cut", "cut", "fade", "dissolve", "white")
+HARD_TRANSITIONS = ("cut", "cut", "fade", "dissolve", "dissolve", "dissolve", "white")
 
 
 @dataclass(frozen=True)
@@ -217,9 +218,19 @@ def one_shot(
     )
 
 
-def montage(seed: int, *, size: tuple[int, int] = (320, 180)) -> tuple[Iterator[np.ndarray], float, Truth]:
-    """Frames (uint8 RGB), frame rate and truth of the montage of that seed."""
-    rng = np.random.default_rng([seed, 3])
+def montage(
+    seed: int, *, size: tuple[int, int] = (320, 180), hard: bool = False
+) -> tuple[Iterator[np.ndarray], float, Truth]:
+    """Frames (uint8 RGB), frame rate and truth of the montage of that seed.
+
+    Hard ones have only moving shots and mostly gradual transitions, of half a second to two seconds.
+    """
+    rng = np.random.default_rng([seed, 4 if hard else 3])
+    transitions, moves, length_s = (
+        (HARD_TRANSITIONS, tuple(move for move in MOVES if move != "static"), (0.5, 2.0))
+        if hard
+        else (TRANSITIONS, MOVES, (0.3, 0.9))
+    )
     fps = float(rng.choice([24.0, 25.0, 30.0]))
     shots: list[Shot] = []
     joins: list[tuple[str, int]] = []
@@ -227,9 +238,9 @@ def montage(seed: int, *, size: tuple[int, int] = (320, 180)) -> tuple[Iterator[
     for number in range(int(rng.integers(4, 10))):
         kind = family if rng.random() < 0.35 else WORLDS[int(rng.integers(len(WORLDS)))]
         fast = rng.random() < 0.2
-        move = MOVES[int(rng.integers(len(MOVES)))]
+        move = moves[int(rng.integers(len(moves)))]
         speed = float(rng.uniform(0.8, 1.6) if fast and move.startswith("pan") else rng.uniform(0.05, 0.4))
-        seconds = float(rng.uniform(1.0, 4.5))
+        seconds = float(rng.uniform(1.0, 4.5)) + (2 * length_s[1] if hard else 0.0)
         frames = round(seconds * fps)
         event = rng.random()
         grow = 1 if rng.random() < 0.5 else -1
@@ -248,8 +259,8 @@ def montage(seed: int, *, size: tuple[int, int] = (320, 180)) -> tuple[Iterator[
             )
         )
         if number:
-            how = TRANSITIONS[int(rng.integers(len(TRANSITIONS)))]
-            joins.append((how, 0 if how == "cut" else int(rng.uniform(0.3, 0.9) * fps)))
+            how = transitions[int(rng.integers(len(transitions)))]
+            joins.append((how, 0 if how == "cut" else int(rng.uniform(*length_s) * fps)))
     grain = float(rng.choice([0.0, 1.5, 4.0]))
     starts, cuts = [0], []
     for shot, (how, length) in zip(shots, joins, strict=False):

@@ -61,10 +61,28 @@ def read_affect(text: str) -> Affect | None:
     return Affect(arousal, valence, tuple(dict.fromkeys(word for word, _ in found)))
 
 
+_DARK, _LIGHT = -0.2, 0.25
+_WORDS = (
+    (0.45, ("energetic", ("tense, driving", "energetic, driving", "joyful, energetic"))),
+    (0.15, ("lively", ("restless, dark", "lively, purposeful", "cheerful, lively"))),
+    (-0.15, ("moderate", ("sombre, uneasy", "even, flowing", "bright, flowing"))),
+    (-0.45, ("calm", ("melancholic, subdued", "relaxed, unhurried", "warm, relaxed"))),
+    (-9.0, ("very calm", ("bleak, hushed", "quiet, still", "calm, tender"))),
+)
+"""Least arousal -> the word for that energy, and moods of dark, middle and light valence at that energy."""
+
+
+def energy_word(arousal: float) -> str:
+    """One word for an energy."""
+    return next(word for least, (word, _) in _WORDS if arousal > least)
+
+
 def describe(arousal: float, valence: float) -> str:
-    """Two words for a place on the plane."""
-    if arousal > 0.35:
-        return "joyful, energetic" if valence > 0.25 else "tense, driving" if valence < -0.25 else "energetic, driving"
-    if arousal > -0.25:
-        return "cheerful, flowing" if valence > 0.25 else "sombre, uneasy" if valence < -0.25 else "relaxed, steady"
-    return "calm, warm" if valence > 0.25 else "melancholic, subdued" if valence < -0.25 else "quiet, unhurried"
+    """Two words for a place on the plane, in keeping with `energy_word`."""
+    moods = next(moods for least, (_, moods) in _WORDS if arousal > least)
+    return moods[0 if valence < _DARK else 2 if valence > _LIGHT else 1]
+
+
+def tone_word(valence: float) -> str:
+    """One word for how light or dark a mood is, in keeping with `describe`."""
+    return "dark" if valence < _DARK else "light" if valence > _LIGHT else "neutral"

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from musiscene.captions._fusion.affect import describe
+from musiscene.captions._fusion.affect import describe, energy_word, tone_word
 from musiscene.captions._fusion.facts import MusicFacts, PictureFacts
 
-FAR_AROUSAL = 0.6
+FAR_AROUSAL = 0.5
 """Difference of arousal (of 2) from which picture and music disagree in energy."""
 FAR_VALENCE = 0.7
 SLOWEST, FASTEST = 50.0, 190.0
@@ -37,22 +37,26 @@ class Brief:
     arousal: float
     valence: float
     tempo_bpm: float
+    tempo_kept: str
+    """As in "half the music's tempo"; empty where the tempo is the music's own, or there is none."""
     key: str
     mode: str
     agreement: float | None
     decisions: tuple[Decision, ...]
     conflict: str
-    """A sentence on what disagrees and how it was settled; empty when nothing does."""
+    """What disagrees and how it was settled; empty when nothing does."""
 
 
 def decide(picture: PictureFacts, music: MusicFacts) -> Brief:
     """Weigh both sides."""
     decisions: list[Decision] = []
-    arousal, led, conflict = _energy(picture, music, decisions)
-    valence, second = _tone(picture, music, decisions)
-    tempo = _tempo(music, arousal, led, decisions)
+    arousal, led, of_energy = _energy(picture, music, decisions)
+    valence, of_mood = _tone(picture, music, decisions)
+    tempo, kept = _tempo(music, arousal, led, decisions)
     key, mode = _key(music, valence, decisions)
-    return Brief(arousal, valence, tempo, key, mode, _agreement(picture, music), tuple(decisions), conflict or second)
+    agreement = _agreement(picture, music)
+    conflict = "; ".join(part for part in (of_energy, of_mood) if part)
+    return Brief(arousal, valence, tempo, kept, key, mode, agreement, tuple(decisions), conflict)
 
 
 def _energy(picture: PictureFacts, music: MusicFacts, decisions: list[Decision]) -> tuple[float, str, str]:
@@ -60,24 +64,24 @@ def _energy(picture: PictureFacts, music: MusicFacts, decisions: list[Decision])
     if picture.nothing or seen is None:
         why = f"the picture is {picture.nothing}" if picture.nothing else "the picture's energy is not known"
         value = heard if heard is not None and not music.nothing else -0.3
-        decisions.append(Decision("energy", _level(value), "music", why))
+        decisions.append(Decision("energy", energy_word(value), "music", why))
         return value, "music", f"since {why}, the music leads" if picture.nothing and not music.nothing else ""
     if music.nothing or heard is None:
         why = f"the sound is {music.nothing}, not music" if music.nothing else "the music's energy is not known"
-        decisions.append(Decision("energy", _level(seen), "picture", why))
+        decisions.append(Decision("energy", energy_word(seen), "picture", why))
         return seen, "picture", f"since {why}, the picture leads" if music.nothing else ""
     if abs(seen - heard) <= FAR_AROUSAL:
         value = 0.5 * seen + 0.5 * heard
-        decisions.append(Decision("energy", _level(value), "both", "picture and music are about as energetic"))
+        decisions.append(Decision("energy", energy_word(value), "both", "picture and music are about as energetic"))
         return value, "both", ""
     contrast = f"the picture has {'more' if seen > heard else 'less'} energy than the music"
     if music.wished and not picture.wished:
-        decisions.append(Decision("energy", _level(heard), "music", "a person asked for this music"))
+        decisions.append(Decision("energy", energy_word(heard), "music", "a person asked for this music"))
         return heard, "music", f"{contrast}, which leads because it was asked for in words"
     # A soundtrack serves its picture, so the picture has the larger say; the music still pulls.
     value = 0.7 * seen + 0.3 * heard
     reason = "a soundtrack has to carry what is seen"
-    decisions.append(Decision("energy", _level(value), "picture", f"{contrast}, and {reason}"))
+    decisions.append(Decision("energy", energy_word(value), "picture", f"{contrast}, and {reason}"))
     return value, "picture", f"{contrast}, and the energy follows the picture, since {reason}"
 
 
@@ -87,7 +91,7 @@ def _tone(picture: PictureFacts, music: MusicFacts, decisions: list[Decision]) -
     if seen is None or heard is None:
         value = seen if heard is None else heard
         led = "picture" if heard is None and seen is not None else "music"
-        decisions.append(Decision("mood", _tone_word(value or 0.0), led, "only this side tells of it"))
+        decisions.append(Decision("mood", tone_word(value or 0.0), led, "only this side tells of it"))
         return value or 0.0, ""
     # Words of a scene tell more of feeling than colours do; measured colours tell less than harmony does.
     share = 0.6 if picture.source.startswith("words") else 0.3
@@ -96,33 +100,40 @@ def _tone(picture: PictureFacts, music: MusicFacts, decisions: list[Decision]) -
     value = share * seen + (1 - share) * heard
     led = "picture" if share > 0.5 else "music"
     if abs(seen - heard) <= FAR_VALENCE:
-        decisions.append(Decision("mood", _tone_word(value), "both", "picture and music are close in mood"))
+        decisions.append(Decision("mood", tone_word(value), "both", "picture and music are close in mood"))
         return value, ""
     reason = (
         "the scene's words tell its feeling" if led == "picture" else "harmony tells more of feeling than colours do"
     )
-    decisions.append(Decision("mood", _tone_word(value), led, reason))
-    contrast = f"The picture seems {_tone_word(seen)}, the music {_tone_word(heard)}"
+    decisions.append(Decision("mood", tone_word(value), led, reason))
+    contrast = f"the picture seems {tone_word(seen)}, the music {tone_word(heard)}"
     return value, f"{contrast}: the mood follows the {led}, because {reason}"
 
 
-def _tempo(music: MusicFacts, arousal: float, led: str, decisions: list[Decision]) -> float:
+def _tempo(music: MusicFacts, arousal: float, led: str, decisions: list[Decision]) -> tuple[float, str]:
+    """The tempo, and how it follows from the music's where it is not the same."""
     wanted = 100.0 + 45.0 * arousal
     if music.tempo_bpm is None or music.nothing:
         decisions.append(Decision("tempo", f"{wanted:.0f} BPM", "picture", "the music has no clear tempo"))
-        return float(round(wanted))
-    if led != "picture":
-        decisions.append(Decision("tempo", f"{music.tempo_bpm:.0f} BPM", "music", "its tempo suits both"))
-        return music.tempo_bpm
-    choices = [music.tempo_bpm * factor for factor in (0.5, 1.0, 2.0)]
-    choices = [bpm for bpm in choices if SLOWEST <= bpm <= FASTEST] or [music.tempo_bpm]
-    # Half and double time keep the music's pulse; leave it only when that is clearly nearer to what the picture needs.
-    near = min(choices, key=lambda bpm: abs(np.log2(bpm / wanted)) + (0.0 if bpm == music.tempo_bpm else 0.25))
-    factor = {0.5: "half of the music's tempo", 2.0: "twice the music's tempo"}.get(
-        near / music.tempo_bpm, "the music's tempo"
+        return float(round(wanted)), ""
+    if led == "music":
+        decisions.append(Decision("tempo", f"{music.tempo_bpm:.0f} BPM", "music", "the music leads"))
+        return music.tempo_bpm, ""
+    # Half and double time keep the music's pulse and bring it near to the energy; where both sides agree in energy,
+    # the music's own count is left only when it is far from it.
+    stay = 0.1 if led == "picture" else 0.55
+    choices = {"the music's tempo": 1.0, "half the music's tempo": 0.5, "twice the music's tempo": 2.0}
+    usable = {
+        name: factor * music.tempo_bpm
+        for name, factor in choices.items()
+        if SLOWEST <= factor * music.tempo_bpm <= FASTEST
+    } or {"the music's tempo": music.tempo_bpm}
+    name = min(
+        usable, key=lambda one: abs(np.log2(usable[one] / wanted)) + (stay if one != "the music's tempo" else 0.0)
     )
-    decisions.append(Decision("tempo", f"{near:.0f} BPM", "music", f"{factor} is nearest to the picture's energy"))
-    return float(near)
+    reason = f"{name} suits the energy best"
+    decisions.append(Decision("tempo", f"{usable[name]:.0f} BPM", "music", reason))
+    return float(usable[name]), "" if name == "the music's tempo" else name
 
 
 def _key(music: MusicFacts, valence: float, decisions: list[Decision]) -> tuple[str, str]:
@@ -145,22 +156,15 @@ def _agreement(picture: PictureFacts, music: MusicFacts) -> float | None:
     return float(np.clip(1.0 - np.sqrt(apart) / 1.5, 0, 1))
 
 
-def _level(arousal: float) -> str:
-    return "energetic" if arousal > 0.35 else "lively" if arousal > 0.05 else "moderate" if arousal > -0.35 else "calm"
-
-
-def _tone_word(valence: float) -> str:
-    return "bright" if valence > 0.3 else "mild" if valence > -0.1 else "wistful" if valence > -0.35 else "dark"
-
-
 def brief_text(brief: Brief, picture: PictureFacts, music: MusicFacts) -> str:
     """The brief as one or two sentences."""
     mood = describe(brief.arousal, brief.valence)
     style = f" {music.styles[0]}" if music.styles else ""
     article = "An" if mood[0] in "aeiou" else "A"
     key = f" in {brief.key}" if brief.key else f" in a {brief.mode} key"
-    meter = f", {music.meter}," if music.meter and music.meter != "4/4" else ""
-    parts = f"{article} {mood}{style} soundtrack at {brief.tempo_bpm:.0f} BPM{key}{meter}"
+    meter = f", {music.meter}," if music.meter and music.meter != "4/4" and not brief.tempo_kept else ""
+    kept = f", {brief.tempo_kept}," if brief.tempo_kept else ""
+    parts = f"{article} {mood}{style} soundtrack at {brief.tempo_bpm:.0f} BPM{kept}{key}{meter}"
     if music.instruments:
         parts += f" with {_joined(music.instruments[:4])}"
     elif music.texture in ("solo", "sparse", "full"):
@@ -203,9 +207,9 @@ def _movement(picture: PictureFacts) -> str:
         return "that stands still"
     kind = picture.motion_kind
     camera = {
-        "static": "from a fixed camera",
+        "static": "from a fixed camera" if picture.camera_sure else "with hardly any movement",
         "handheld": "from a handheld camera",
-        "action": f"with {picture.motion_word} action before a fixed camera",
+        "action": f"with {picture.motion_word} action" + (" before a fixed camera" if picture.camera_sure else ""),
         "mixed": f"with {picture.motion_word} motion",
         "pan left": "with the camera panning left",
         "pan right": "with the camera panning right",

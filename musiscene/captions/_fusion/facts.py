@@ -74,6 +74,8 @@ class PictureFacts:
     colours: tuple[str, ...] = ()
     motion_kind: str = ""
     motion_word: str = ""
+    camera_sure: bool = True
+    """Whether it could be told how the camera moves."""
     cuts: int = 0
     pace_cuts_per_min: float = 0.0
     faces: int = 0
@@ -139,6 +141,7 @@ def _measured_picture(evidence: Mapping[str, Any]) -> PictureFacts:
         colours=tuple(str(swatch.get("name", "")) for swatch in palette[:2]),
         motion_kind=str(evidence.get("motion_kind", "")),
         motion_word=str(evidence.get("motion_word", "")),
+        camera_sure=(sure := _number(evidence.get("motion_confidence"))) is None or sure > 0.5,
         cuts=len(evidence.get("cuts_s") or ()),
         pace_cuts_per_min=_number(evidence.get("pace_cuts_per_min")) or 0.0,
         faces=int(_number(evidence.get("faces")) or 0),

@@ -61,7 +61,7 @@ def analyse(
     level_db = decibels_below_loud(energy)
     onsets = find_onsets(level_db)
     job.progress(0.45, "Listening for the pulse")
-    pulse = find_pulse(onsets, job)
+    pulse = find_pulse(onsets, job, None if excerpts_s and len(excerpts_s) > 1 else samples.size / RATE)
     beats = track_beats(onsets, level_db, pulse.tempo_bpm, job) if pulse else None
     job.progress(0.65, "Listening for the key")
     pitches = find_pitches(samples, job)

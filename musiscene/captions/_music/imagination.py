@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any
 
 from musiscene.captions._music import kind as kinds
 from musiscene.captions._music.analysis import Analysis, tempo_confidence
-from musiscene.captions._music.words import fingerprint, pace
+from musiscene.captions._music.words import fingerprint, pace, rush
 from musiscene.errors import MissingStreamError
 from musiscene.scenes import Scene, nearest
 
@@ -34,15 +35,21 @@ def imagine(found: Analysis, seed: int) -> list[tuple[Scene, float]]:
 
 
 def msi_sentences(found: Analysis, scenes: list[tuple[Scene, float]]) -> str:
-    """The MSI caption, in the paper's form."""
+    """The MSI caption, in the paper's form; of what is no music it says so, and how little the scene rests on."""
     best, second = scenes[0][0], scenes[1][0]
     if found.kind.name == kinds.MUSIC:
         return f"{best.sentence} {_why(found)} would also suit {second.setting}."
-    what = {kinds.NOISE: "This is noise rather than music", kinds.SPEECH: "This is speech rather than music"}.get(
-        found.kind.name, "This is one held sound without a beat"
-    )
-    as_scene = best.sentence.replace("The music is suitable", "its mood would be suitable", 1)
-    return f"{what}; {as_scene}"
+    level = f" at {found.loudness_lufs:.0f} LUFS" if isfinite(found.loudness_lufs) else ""
+    centre = f"{found.character.brightness_hz / 1000:.1f} kHz"
+    what, basis = {
+        kinds.NOISE: (
+            f"This is noise rather than music, {rush(found)}{level} centred near {centre}",
+            "energy and colour",
+        ),
+        kinds.SPEECH: (f"This is speech rather than music{level}, centred near {centre}", "pace and colour"),
+    }.get(found.kind.name, (f"This is one held sound without a beat{level}, centred near {centre}", "colour"))
+    scene = f"{best.setting}, where {best.action}, with a feeling of {best.feeling}"
+    return f"{what}. From its {basis} alone, the nearest scene is {scene}."
 
 
 def _why(found: Analysis) -> str:
@@ -50,8 +57,8 @@ def _why(found: Analysis) -> str:
     tempo = "free, beatless flow"
     if found.beats:
         tempo = f"{pace(found.beats.tempo_bpm)} pulse" if sure else "loose pulse"
-    mode = f"{found.key.mode}-key colour" if found.key and found.key.confidence > 0.4 else "open harmony"
-    return f"Its {tempo} and {mode}"
+    colour = f"{found.key.name} colour" if found.key and found.key.confidence > 0.4 else "open harmony"
+    return f"Its {tempo} and {colour}"
 
 
 def msi_evidence(found: Analysis, scenes: list[tuple[Scene, float]]) -> dict[str, Any]:

@@ -49,26 +49,68 @@ _USUAL_BPM, _USUAL_OCTAVES = 112.0, 0.45
 rendered music knows nothing of that, so this is added to what was fitted."""
 
 
-def find_pulse(onsets: Onsets, job: Job) -> Pulse | None:
+_LOOP_BEATS = (4, 8, 16, 32, 64)
+_LONGEST_LOOP_S = 40.0
+_NEAR_LOOP, _EXACT_LOOP = 1.2, 1.3
+"""Log-odds for a rate at which a short file holds one, two, four … bars: within 4 % of that rate, and exactly."""
+_LOOP_PADDING_S = 0.07
+"""Encoders may lengthen a file by this much."""
+
+
+def find_pulse(onsets: Onsets, job: Job, file_s: float | None = None) -> Pulse | None:
     """The rate that a listener would tap; None where nothing recurs.
 
     Peaks of the tempograms are the candidates; which of them is the beat, and not its half or double, follows from
     how strong the levels below and above each one are, from how many onsets fall on one beat, and from what is usual.
+    A short file is often a loop: then a rate that fills it with whole bars is the likelier one (Font & Serra 2016,
+    "Tempo estimation for music loops and a simple confidence measure").
+
+    Args:
+        onsets: Of the sound.
+        job: May stop the work.
+        file_s: Length of the whole file in seconds; None when only a part of it is heard.
     """
     if onsets.strength.size < 2.0 * FRAME_RATE or not onsets.strength.any():
         return None
-    tempi, features, clarity = candidates(onsets, job)
+    loops = _loop_rates(file_s)
+    tempi, features, clarity = candidates(onsets, job, loops)
     if not tempi.size:
         return None
     scores = features @ np.array([*_AUTO, *_SPECTRAL, *_OTHERS])
     scores -= 0.5 * (np.log2(tempi / _USUAL_BPM) / _USUAL_OCTAVES) ** 2
-    best = int(np.argmax(scores))
-    probable = np.exp(scores - scores[best])
+    # The length of the file helps to choose; how sure the pulse is follows from what is heard alone.
+    odds = _loop_odds(tempi, loops, file_s) if file_s is not None and loops.size else np.zeros(tempi.size)
+    best = int(np.argmax(scores + odds))
+    probable = np.exp(scores - scores.max())
     return Pulse(float(tempi[best]), float(probable[best] / probable.sum()), float(clarity[best]))
 
 
-def candidates(onsets: Onsets, job: Job) -> tuple[Array, Array, Array]:
-    """Rates that may be the beat, `(candidates,)`, the evidence for each, `(candidates, features)`, and its clarity."""
+def _loop_rates(file_s: float | None) -> Array:
+    """Rates at which a file of this length holds a power of two of beats; none for long files."""
+    if file_s is None or not 1.0 < file_s < _LONGEST_LOOP_S:
+        return np.zeros(0)
+    rates = 60.0 * np.array(_LOOP_BEATS) / file_s
+    return np.asarray(rates[(rates > _CANDIDATES_BPM[0]) & (rates < _CANDIDATES_BPM[-1])], np.float64)
+
+
+def _loop_odds(tempi: Array, loops: Array, file_s: float) -> Array:
+    """What the length of the file adds to the score of each rate."""
+    apart = np.log2(tempi[:, None] / loops[None, :])
+    nearest = apart[np.arange(tempi.size), np.abs(apart).argmin(axis=1)]
+    near = np.abs(nearest) < np.log2(1.04)
+    # A padded file seems too long, so that its rate comes out too slow.
+    exact = (nearest > -np.log2(1.004)) & (nearest < np.log2(1.004 + _LOOP_PADDING_S / file_s))
+    odds = _NEAR_LOOP * near + _EXACT_LOOP * exact
+    # Files of five, ten or thirty seconds are mostly excerpts, whose length tells nothing.
+    cut_to_length = abs(file_s / 5.0 - round(file_s / 5.0)) < 0.002
+    return np.asarray(odds * (0.3 if cut_to_length else 1.0), np.float64)
+
+
+def candidates(onsets: Onsets, job: Job, likely: Array | None = None) -> tuple[Array, Array, Array]:
+    """Rates that may be the beat, `(candidates,)`, the evidence for each, `(candidates, features)`, and its clarity.
+
+    `likely` holds rates that are weighed as well, although the tempograms have no peak there.
+    """
     _, auto, spectral = periodicity(onsets, job)
     octaves = np.log2(_GRID)
 
@@ -84,11 +126,14 @@ def candidates(onsets: Onsets, job: Job) -> tuple[Array, Array, Array]:
     peaks = 1 + np.flatnonzero((inner >= salience[:-2]) & (inner > salience[2:]))
     peaks = peaks[np.argsort(-salience[peaks], kind="stable")][:_MOST_CANDIDATES]
     tempi = bpm[peaks]
+    if likely is not None:
+        new = [rate for rate in likely if not tempi.size or np.abs(np.log2(tempi / rate)).min() > np.log2(1.01)]
+        tempi = np.concatenate([tempi, new])
     density = max(0.2, onsets.times_s.size / (onsets.strength.size / FRAME_RATE))
     away, a_beat = np.log2(tempi / 110.0), np.log2(density * 60.0 / tempi)
     columns = [at(auto, tempi * ratio) for ratio in _RATIOS]
     columns += [np.log(at(spectral, tempi * ratio) + 0.05) for ratio in _RATIOS]
-    columns += [salience[peaks], away, away**2, a_beat, a_beat**2]
+    columns += [np.interp(tempi, bpm, salience), away, away**2, a_beat, a_beat**2]
     clarity = np.clip(np.max([at(auto, tempi * ratio) for ratio in (0.5, 1, 2)], axis=0), 0, 1)
     return tempi, np.stack(columns, axis=1), clarity
 

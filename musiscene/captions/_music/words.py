@@ -41,80 +41,86 @@ def _sure(found: Analysis) -> bool:
 
 def music_sentences(found: Analysis, seed: int) -> str:
     """The MUSIC caption."""
-    if found.kind.name != kinds.MUSIC:
-        return _not_music(found, Voice(found, seed))
     voice = Voice(found, seed)
-    first = f"{_article(_opening(found, voice))} {_tempo_and_key(found)}: {_sound(found, voice)}."
-    return f"{first} {_development(found, voice)}"
+    if found.kind.name != kinds.MUSIC:
+        return _not_music(found, voice)
+    return f"{_first(found, voice)} {_second(found, voice)}"
 
 
-def _opening(found: Analysis, voice: Voice) -> str:
-    """As in "steady, full-bodied track"."""
+def _first(found: Analysis, voice: Voice) -> str:
+    """As in "A brisk, brooding track in E minor at about 110 BPM, densely layered over a clear, steady pulse."."""
     mood = voice.pick("mood", WORDS[found.mood.name])
-    thickness = {
-        "solo": voice.pick("solo", ("single-voiced", "solo", "bare, single-line")),
-        "sparse": voice.pick("sparse", ("sparse", "lightly scored", "uncluttered")),
-        "full": voice.pick("full", ("full", "densely layered", "full-bodied", "rich")),
-    }[found.character.texture]
-    tempo = f"{pace(found.beats.tempo_bpm)}, " if found.beats and _sure(found) else ""
+    tempo = _felt_pace(found)
     noun = voice.pick("noun", ("piece", "track", "piece of music"))
-    return f"{tempo}{mood}, {thickness} {noun}"
+    scoring = {
+        "solo": ("a single line", "bare and single-voiced", "little more than one voice"),
+        "sparse": ("lightly scored", "sparse", "thinly scored"),
+        "full": ("densely layered", "full-bodied", "rich and full", "thickly scored"),
+    }[found.character.texture]
+    scored = voice.pick("texture", scoring)
+    opening = f"{_article(f'{tempo}{mood}')} {noun} {_key(found)}"
+    beats = found.beats
+    if beats is None:
+        free = voice.pick("free", ("free in its phrasing", "without a pulse to follow", "unmeasured"))
+        return f"{opening}, without a clear beat: {scored} and {free}."
+    sure = tempo_confidence(found)
+    meter = ", three beats to the bar" if beats.meter == 3 else ""
+    if not _sure(found):
+        vague = f"with a pulse that is hard to pin down, perhaps at {round(beats.tempo_bpm)} BPM"
+        return f"{opening}, {scored}, {vague}{meter}."
+    about = "at about" if sure >= 0.45 else "at roughly"
+    weight = "strong" if beats.strength > 0.6 else "clear" if beats.strength > 0.35 else "soft"
+    even = "steady" if beats.steadiness > 0.8 else "slightly flexible" if beats.steadiness > 0.5 else "freely bending"
+    over = voice.pick("over", ("over", "on"))
+    return f"{opening} {about} {round(beats.tempo_bpm)} BPM{meter}, {scored} {over} a {weight}, {even} pulse."
 
 
-def _tempo_and_key(found: Analysis) -> str:
-    """As in "in A minor at about 120 BPM", with how sure each is."""
-    parts = []
+def _felt_pace(found: Analysis) -> str:
+    """As in "brisk, "; empty where the tempo is unsure, or where the music feels otherwise than its beats count."""
+    if found.beats is None or not _sure(found):
+        return ""
+    tempo, arousal = found.beats.tempo_bpm, found.mood.arousal
+    return "" if (tempo >= 104 and arousal < -0.2) or (tempo < 84 and arousal > 0.3) else f"{pace(tempo)}, "
+
+
+def _key(found: Analysis) -> str:
+    """The key with how sure it is."""
     key = found.key
     if key is None or key.confidence < 0.12:
-        parts.append("with no clear key")
-    elif key.confidence >= 0.7:
-        parts.append(f"in {key.name}")
-    elif key.confidence >= 0.4:
-        parts.append(f"probably in {key.name}")
-    else:
-        parts.append(f"perhaps in {key.name}")
-    if found.beats is None:
-        parts.append("without a clear beat")
-    else:
-        sure = tempo_confidence(found)
-        bpm = round(found.beats.tempo_bpm)
-        about = "at about" if sure >= 0.45 else "at roughly" if sure >= 0.2 else "at perhaps"
-        meter = ", three beats to the bar" if found.beats.meter == 3 else ""
-        parts.append(f"{about} {bpm} BPM{meter}")
-    return " ".join(parts) if found.beats else f"{parts[0]} and {parts[1]}"
+        return "in no clear key"
+    return f"in {key.name}" if key.confidence >= 0.7 else f"{_perhaps(key.confidence)} in {key.name}"
 
 
-def _sound(found: Analysis, voice: Voice) -> str:
-    """As in "percussive attacks over a strong, steady pulse, with busy movement in a bright, high-lying sound"."""
-    character, beats = found.character, found.beats
-    if beats is None:
-        rhythm = voice.pick("free", ("free-floating phrases", "unmeasured phrases", "phrases that float freely"))
-    else:
-        weight = "strong" if beats.strength > 0.6 else "clear" if beats.strength > 0.35 else "soft"
-        even = (
-            "steady" if beats.steadiness > 0.8 else "slightly flexible" if beats.steadiness > 0.5 else "freely bending"
-        )
-        rhythm = f"a {weight}, {even} pulse" if _sure(found) else "a pulse that is hard to pin down"
-    if character.percussive_share > 0.4:
-        attack = voice.pick("struck", ("percussive attacks", "mostly struck, short sounds", "a percussive surface"))
-    elif character.percussive_share > 0.12:
-        attack = voice.pick("mixed", ("a mix of struck and sustained sounds", "struck and held sounds side by side"))
-    else:
-        attack = voice.pick("held", ("mostly sustained sounds", "long, held sounds", "notes that ring on"))
+def _perhaps(confidence: float) -> str:
+    return "probably" if confidence >= 0.4 else "perhaps"
+
+
+def _second(found: Analysis, voice: Voice) -> str:
+    """What it sounds like, and its course."""
+    character = found.character
     light = _word(character.brightness_hz, ((800, "dark"), (1300, "warm"), (1900, "clear"), (9e9, "bright")))
-    pitch = {"low": "low-lying", "middle": "mid-range", "high": "high-lying"}[character.register]
-    busy = _word(
-        character.onset_density_hz,
-        ((1.2, "few events"), (2.6, "unhurried movement"), (5.0, "busy movement"), (9e9, "very dense movement")),
-    )
-    article = _article(light).split()[0].lower()
+    pitch = {"low": "low", "middle": "mid-range", "high": "high"}[character.register]
+    struck = character.percussive_share
+    if struck > 0.4:
+        subject = voice.pick("struck", ("mostly struck, short sounds", "percussive sounds", "short, percussive sounds"))
+    elif struck > 0.12:
+        subject = voice.pick("mixed", ("struck and sustained sounds", "sounds both struck and held"))
+    else:
+        subject = voice.pick("held", ("mostly sustained sounds", "long, sustained sounds", "ringing, sustained sounds"))
+    step = sum(character.onset_density_hz >= limit for limit in (1.2, 2.6, 5.0))
+    moves, moving = (
+        ("change rarely", "few events"),
+        ("move without hurry", "unhurried movement"),
+        ("move busily", "busy movement"),
+        ("crowd close together", "very dense movement"),
+    )[step]
+    course = _course(found, voice)
     return voice.pick(
         "sound",
         (
-            f"{rhythm}, {attack} and {busy} in {article} {light}, {pitch} sound",
-            f"{attack} over {rhythm}, with {busy} in {article} {light}, {pitch} sound",
-            f"{light}, {pitch} colours, {attack}, {rhythm} and {busy}",
-            f"{rhythm} under {attack}, {light} and {pitch}, with {busy}",
+            f"{subject.capitalize()} {moves} in {_article(light).lower()}, {pitch} register; {course}.",
+            f"The sound is {light} and {pitch}, made of {subject} with {moving}; {course}.",
+            f"{light.capitalize()}, {pitch} colours carry {subject} and {moving}; {course}.",
         ),
     )
 
@@ -124,29 +130,36 @@ def _word(value: float, steps: Sequence[tuple[float, str]]) -> str:
     return next(word for limit, word in steps if value < limit)
 
 
-def _development(found: Analysis, voice: Voice) -> str:
-    """How its level moves, as in "It builds towards its end, with a wide dynamic range (-18 LUFS)."."""
-    spread = _word(
-        found.character.loudness_range_lu,
-        (
-            (3.0, voice.pick("even", ("an even level", "hardly any change of level", "a level that stays even"))),
-            (8.0, voice.pick("some", ("moderate dynamics", "some rise and fall in level"))),
-            (9e9, voice.pick("wide", ("a wide dynamic range", "quiet and loud far apart"))),
-        ),
-    )
+def _course(found: Analysis, voice: Voice) -> str:
+    """How its level moves, as in "it builds towards its end, with quiet and loud far apart (-18 LUFS)"."""
+    spread = found.character.loudness_range_lu
     loud = f" ({found.loudness_lufs:.0f} LUFS)" if isfinite(found.loudness_lufs) else ""
-    return f"{voice.pick('it', ('It', 'The music'))} {_shape(found, voice)}, with {spread}{loud}."
+    shape = _shape(found)
+    if not shape:
+        whole = (
+            voice.pick("even", ("the level stays even throughout", "it holds one level to the end"))
+            if spread < 3.0
+            else voice.pick(
+                "some", ("its level rises and falls a little", "it keeps its energy, with moderate dynamics")
+            )
+            if spread < 8.0
+            else voice.pick("wide", ("quiet and loud alternate, far apart", "it ranges widely between quiet and loud"))
+        )
+        return f"{whole}{loud}"
+    if spread >= 8.0:
+        shape = {"builds": "builds from quiet to loud", "fades": "fades from loud to quiet"}.get(
+            shape.split()[0], shape
+        )
+    return f"it {shape}{loud}"
 
 
-def _shape(found: Analysis, voice: Voice) -> str:
-    """What the level does over time; thirds of the energy curve compared."""
+def _shape(found: Analysis) -> str:
+    """What the level does over time, thirds of the energy curve compared; empty when it keeps its place."""
     curve = found.character.energy
     if curve.size < 6:
         return "is only a moment long"
-    start, middle, end = (
-        float(part.mean())
-        for part in (curve[: curve.size // 3], curve[curve.size // 3 : -(curve.size // 3)], curve[-(curve.size // 3) :])
-    )
+    third = curve.size // 3
+    start, middle, end = (float(part.mean()) for part in (curve[:third], curve[third:-third], curve[-third:]))
     if end - start > 0.12:
         return "builds towards its end"
     if start - end > 0.12:
@@ -155,9 +168,7 @@ def _shape(found: Analysis, voice: Voice) -> str:
         return "swells and recedes"
     if min(start, end) - middle > 0.1:
         return "draws back in its middle"
-    return voice.pick(
-        "constant", ("keeps its energy throughout", "holds its energy to the end", "stays at one intensity")
-    )
+    return ""
 
 
 def _not_music(found: Analysis, voice: Voice) -> str:
@@ -169,21 +180,20 @@ def _not_music(found: Analysis, voice: Voice) -> str:
         return f"The track is silent: nothing can be heard in the {seconds:.1f} seconds that were listened to{level}."
     if found.kind.name == kinds.SPEECH:
         return (
-            f"The sound is {probably}speech, not music: syllables without a steady beat or a key"
-            f"{level}, {_shape_words(found)}."
+            f"The sound is {probably}speech, not music: syllables without a steady beat or a key, "
+            f"{_shape_words(found)}{level}."
         )
     if found.kind.name == kinds.NOISE:
-        light = (
-            "bright"
-            if found.character.brightness_hz > 2200
-            else "dull"
-            if found.character.brightness_hz < 1100
-            else "broad"
-        )
-        return f"The sound is {probably}noise, not music: a {light}, unpitched rush without a beat or a key{level}."
+        return f"The sound is {probably}noise, not music: {rush(found)} without a beat or a key{level}."
     pitch = f" around {found.key.name.split()[0]}" if found.key else ""
-    held = f"one held sound that {_shape(found, voice)}{level}, so no tempo can be given"
+    held = f"one held sound that {_shape(found) or 'stays as it is'}{level}, so no tempo can be given"
     return f"A sustained drone{pitch} without a beat: {held}."
+
+
+def rush(found: Analysis) -> str:
+    """What a noise is like, as in "a bright, unpitched rush"."""
+    light = _word(found.character.brightness_hz, ((1100, "dull"), (2200, "broad"), (9e9, "bright")))
+    return f"a {light}, unpitched rush"
 
 
 def _shape_words(found: Analysis) -> str:

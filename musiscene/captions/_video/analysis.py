@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -87,14 +88,17 @@ def analyse(clip: Clip, job: Job) -> Picture:
 
 
 def _put_together(reading: Reading, duration_s: float, job: Job) -> Picture:
-    cuts = find_cuts(reading, job)
-    cuts_s = [cut.time_s for cut in cuts]
-    motion = measure_motion(reading.steps, cuts_s, duration_s)
-    light = measure_light(reading.thumbs)
-    colour = measure_colour(reading.thumbs, reading.kept)
-    job.progress(0.9, "Looking for people")
-    people = find_people(reading.kept, job)
-    look = measure_look(reading)
+    # Faces take as long as all the rest, and OpenCV lets other threads run meanwhile.
+    with ThreadPoolExecutor(1, "looking for people") as beside:
+        searching = beside.submit(find_people, reading.kept, Job(stop=job.stop))
+        cuts = find_cuts(reading, job)
+        cuts_s = [cut.time_s for cut in cuts]
+        motion = measure_motion(reading.steps, cuts_s, duration_s)
+        light = measure_light(reading.thumbs)
+        colour = measure_colour(reading.thumbs, reading.kept)
+        look = measure_look(reading)
+        job.progress(0.9, "Looking for people")
+        people = searching.result()
     development = measure_development(motion.curve, light.thirds, cuts_s, duration_s)
     mood = guess_mood(
         motion_level=motion.level,

@@ -21,6 +21,10 @@ HUES = (
 """Upper bound of the hue angle in degrees in L*a*b* -> name."""
 SAME = 12.0
 """Distance in L*a*b* below which two groups are one colour."""
+VIVID = 40.0
+"""Chroma from which a colour draws the eye although little of it is there."""
+ACCENT = 0.012, 0.2
+"""Least and largest share of the picture that an accent has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,7 @@ class Colour:
         warmth_word: "warm", "cold", "balanced" or "neutral" (hardly any colour).
         saturation: Mean chroma as a share of 60, at most 1.
         monochrome: The picture is black and white (or a single tint).
+        accents: Names of vivid colours that are little in area and not in the palette, largest share first.
     """
 
     palette: tuple[Swatch, ...]
@@ -50,6 +55,7 @@ class Colour:
     saturation: float
     saturation_word: str
     monochrome: bool
+    accents: tuple[str, ...] = ()
 
     def evidence(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -62,6 +68,7 @@ class Colour:
             "saturation": round(self.saturation, 3),
             "saturation_word": self.saturation_word,
             "monochrome": self.monochrome,
+            "accents": list(self.accents),
         }
 
 
@@ -76,10 +83,28 @@ def measure_colour(thumbs: NDArray[np.uint8], kept: tuple[NDArray[np.uint8], ...
     word = (
         "neutral" if float(chroma.mean()) < 6.0 else "warm" if warmth > 0.3 else "cold" if warmth < -0.3 else "balanced"
     )
-    strength = "muted" if saturation < 0.28 else "natural" if saturation < 0.6 else "vivid"
+    # Black has no colour to be muted: what is lit tells how strong the colours are.
+    lit = chroma[lab[:, 0] > 10.0]
+    lit_saturation = float(lit.mean() / 60.0) if lit.size > 0.02 * chroma.size else saturation
+    strength = "muted" if lit_saturation < 0.28 else "natural" if lit_saturation < 0.6 else "vivid"
     if float(np.percentile(chroma, 95)) < 8.0:
         strength = "colourless"
-    return Colour(_palette(lab), warmth, word, saturation, strength, monochrome)
+    palette = _palette(lab)
+    accents = () if monochrome else _accents(lab, chroma, palette)
+    return Colour(palette, warmth, word, saturation, strength, monochrome, accents)
+
+
+def _accents(lab: NDArray[np.float32], chroma: NDArray[np.float32], palette: tuple[Swatch, ...]) -> tuple[str, ...]:
+    """Vivid colours of small area whose names the three largest colours of the palette do not tell."""
+    cells, counts = np.unique(np.round(lab[chroma > VIVID] / 6.0), axis=0, return_counts=True)
+    shares: dict[str, float] = {}
+    for cell, count in zip(cells, counts, strict=True):
+        name = colour_name(cell.astype(np.float64) * 6.0).split()[-1]
+        shares[name] = shares.get(name, 0.0) + count / len(lab)
+    told = " ".join(swatch.name for swatch in palette[:3])
+    plain = {name for _, hue in HUES for name in hue.split()}
+    fit = [(share, name) for name, share in shares.items() if ACCENT[0] <= share <= ACCENT[1]]
+    return tuple(name for _, name in sorted(fit, reverse=True) if name in plain and name not in told)[:3]
 
 
 def _sample(thumbs: NDArray[np.uint8], kept: tuple[NDArray[np.uint8], ...]) -> NDArray[np.uint8]:

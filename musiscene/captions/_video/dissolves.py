@@ -2,8 +2,10 @@
 
 In a dissolve every frame is a weighted mean of the last picture of one shot and the first of the next, the weight
 runs from one to the other, and the contrast of details dips in between because they are mixed (the two properties
-that published detectors rest on; see Lienhart, "Reliable Transition Detection in Videos", 2001). Motion breaks the
-first property only gently at the size of thumbnails. Both count together here; the weights are ours.
+that published detectors rest on; see Lienhart, "Reliable Transition Detection in Videos", 2001). Moving shots break
+the first property in small pictures and less so in tiny, blurred ones; but each shot stays akin to itself along its
+own motion, and the two are not akin to each other. A logistic model weighs all of it; it was fitted on rendered
+montages and on real clips of things that move (`benchmarks/captions_video.py` measures on other seeds).
 """
 
 from __future__ import annotations
@@ -15,60 +17,92 @@ from numpy.typing import NDArray
 from musiscene.captions._video.reading import Reading
 from musiscene.types import Job
 
-LENGTHS_S = (0.25, 0.4, 0.6, 0.9, 1.3, 2.0)
+LENGTHS_S = (0.4, 0.6, 0.9, 1.3, 1.8)
 """Lengths of time over which dissolves are looked for."""
+STEP_S = 0.15
 UNRELATED = 0.5
 """Kinship below which two moments that lie half a second or more apart are two pictures."""
-LEAST_MIXED = 0.65
-"""Share of the difference of two pictures that their mixtures must explain."""
-LEAST_SCORE = 0.76
-"""That share plus half the dip in detail."""
-MOST_BOND = 0.7
-"""Kinship across the middle of a dissolve, at most."""
-LEAST_CHANGED = 0.45
-"""Share of the picture that must change: a dissolve is everywhere, a thing that passes is not."""
-LEAST_STRUCTURE = 6.0
-"""Standard deviation of brightness, in levels, that both pictures must have."""
-APART_S = 0.5
-"""Least time between a dissolve and another change."""
+TINY = (8, 6)
+"""Width and height of the blurred pictures, in which motion matters little."""
+LEAST_FINE, LEAST_COARSE = 0.3, 0.5
+"""Share of the change of small and of tiny pictures that mixing must explain; below it is no dissolve."""
+LEAST_SCORE = 1.75
+"""Log-odds from which a change is called a dissolve."""
+FROM_CUT_S, FROM_FADE_S, FROM_BLANK_S = 0.1, 0.5, 0.4
+"""Least time between a dissolve and a cut, a fade or a blank picture: near those, ramps of light look alike."""
+APART_S = 1.0
+"""Least time between the middles of two dissolves."""
+_UNKNOWN = {"across": 0.7, "far_across": 0.5, "before": 0.7, "after": 0.7}
+"""Kinships that are taken where none could be measured."""
+
+_WEIGHTS = {
+    "coarse": 4.98,
+    "fine": 5.139,
+    "towards": 0.766,
+    "across": -2.815,
+    "far_across": -1.902,
+    "before": 1.643,
+    "after": 0.772,
+    "changed": 3.071,
+    "alike": -1.706,
+    "leap": -6.713,
+    "back": -8.556,
+    "dip": 1.977,
+    "structure": -0.9,
+    "length": 0.289,
+}
+"""Evidence -> its weight: shares explained by mixing in tiny and in small pictures; how much the tiny ones change
+(in 40 levels); kinship across the middle over half a second and over one and a half; kinship within the shots before
+and after; share of the picture that changes; likeness of both ends up to a shift; largest step and largest step back
+of the mix; dip in detail; structure (in 15 levels); length (logarithm of seconds)."""
+_BIAS = -6.695
 
 
-def find_dissolves(reading: Reading, blank: NDArray[np.bool_], known_s: list[float], job: Job) -> list[float]:
+def find_dissolves(
+    reading: Reading, blank: NDArray[np.bool_], known_s: list[float], fades_s: list[float], job: Job
+) -> list[float]:
     """Times of the middles of dissolves.
 
     Args:
+        reading: The pass over the picture.
         blank: For each frame, whether it is of one colour.
         known_s: Times of other cuts, fades and flashes.
+        fades_s: Those of them that are fades.
+        job: May stop the work.
 
     Raises:
         Stopped: `job` was stopped.
     """
-    finder = _Finder(reading, blank)
+    finder = _Finder(reading, blank, known_s, fades_s)
     found: list[tuple[float, float]] = []
-    for stretch in finder.suspects(known_s):
+    for stretch in finder.suspects():
         job.check()
-        score, time_s = finder.best(stretch)
-        if score >= LEAST_SCORE and all(abs(time_s - known) >= APART_S for known in known_s):
-            found.append((score, time_s))
+        found += finder.scored(stretch)
     kept: list[float] = []
     for _, time_s in sorted(found, reverse=True):
-        if all(abs(time_s - other) > 0.8 for other in kept):
+        if all(abs(time_s - other) > APART_S for other in kept):
             kept.append(time_s)
     return sorted(kept)
 
 
 class _Finder:
-    def __init__(self, reading: Reading, blank: NDArray[np.bool_]) -> None:
-        self._r, self._blank = reading, blank
-        self._t = reading.times_s
-        self._pixels = reading.thumbs.reshape(reading.frames, -1)
-        self._short = [bond for bond in reading.bonds if bond.end_s - bond.start_s < 0.8]
+    def __init__(self, reading: Reading, blank: NDArray[np.bool_], known_s: list[float], fades_s: list[float]) -> None:
+        self._r, self._blank, self._t = reading, blank, reading.times_s
+        self._known, self._fades = np.array(known_s), np.array(fades_s)
+        self._blank_s = reading.times_s[blank]
+        self._small = reading.thumbs.reshape(reading.frames, -1)
+        self._tiny: dict[int, NDArray[np.float32]] = {}
+        bonds = [bond for bond in reading.bonds if bond.kinship == bond.kinship]
+        self._from = np.array([bond.start_s for bond in bonds])
+        self._to = np.array([bond.end_s for bond in bonds])
+        self._kin = np.array([bond.kinship for bond in bonds])
+        self._short = self._to - self._from < 0.8
 
-    def suspects(self, known_s: list[float]) -> list[tuple[float, float]]:
+    def suspects(self) -> list[tuple[float, float]]:
         """Stretches of time over which the picture becomes another one without a known cut."""
         apart = []
         for bond in self._r.bonds:
-            inside = any(bond.start_s - 0.05 <= known <= bond.end_s + 0.05 for known in known_s)
+            inside = bool(np.any((self._known >= bond.start_s - 0.05) & (self._known <= bond.end_s + 0.05)))
             ends_blank = self._blank[self._at(bond.start_s)] or self._blank[self._at(bond.end_s)]
             if bond.kinship < UNRELATED and not inside and not ends_blank:
                 apart.append((bond.start_s, bond.end_s))
@@ -80,29 +114,72 @@ class _Finder:
                 runs.append((start, end))
         return runs
 
-    def best(self, stretch: tuple[float, float]) -> tuple[float, float]:
-        """The best explanation of a stretch as a dissolve: its score (0 is none) and its middle in seconds."""
-        mixed, time_s = 0.0, 0.0
-        for length_s in LENGTHS_S:
-            for middle in np.arange(stretch[0] + 0.1, stretch[1] - 0.05, 0.1):
-                a, b = self._at(float(middle) - length_s / 2), self._at(float(middle) + length_s / 2)
-                if b - a < 4:
-                    continue
-                share, halfway = self._mixture(a, b)
-                if share > mixed:
-                    mixed, time_s = share, float(self._t[a] + halfway * (self._t[b] - self._t[a]))
-        if mixed < LEAST_MIXED or self._bond_across(time_s) > MOST_BOND:
-            return 0.0, 0.0
-        return mixed + self._dip(time_s) / 2, time_s
+    def scored(self, stretch: tuple[float, float]) -> list[tuple[float, float]]:
+        """Explanations of a stretch as a dissolve that are good enough: log-odds and middle in seconds of each."""
+        found = []
+        for middle in np.arange(stretch[0] + 0.1, stretch[1] - 0.05, STEP_S):
+            for length_s in LENGTHS_S:
+                if self._clear(float(middle), length_s):
+                    score = self._score(float(middle), length_s)
+                    if score > LEAST_SCORE:
+                        found.append((score, float(middle)))
+        return found
+
+    def _clear(self, middle: float, length_s: float) -> bool:
+        """Whether no cut, fade or blank picture is too near."""
+        limits = ((self._known, FROM_CUT_S), (self._fades, FROM_FADE_S), (self._blank_s, FROM_BLANK_S))
+        return all(not len(at) or float(np.abs(at - middle).min()) - length_s / 2 > least for at, least in limits)
+
+    def _score(self, middle: float, length_s: float) -> float:
+        """Log-odds that there is a dissolve of this length around `middle`; -inf where it cannot be."""
+        a, b = self._at(middle - length_s / 2), self._at(middle + length_s / 2)
+        if b - a < 4:
+            return -np.inf
+        between = np.unique(np.linspace(a, b, 9).astype(int))[1:-1]
+        first, last = self._small[a].astype(np.float32), self._small[b].astype(np.float32)
+        fine, back, _, _ = _mixture(first, last, self._small[between].astype(np.float32))
+        if fine < LEAST_FINE:
+            return -np.inf
+        tiny = np.stack([self._tiny_at(int(k)) for k in between])
+        coarse, _, leap, towards = _mixture(self._tiny_at(a), self._tiny_at(b), tiny)
+        if coarse < LEAST_COARSE:
+            return -np.inf
+        ends = self._r.thumbs[a], self._r.thumbs[b]
+        evidence = {
+            "coarse": coarse,
+            "fine": fine,
+            "towards": min(towards / 40.0, 1.2),
+            "changed": _changed(first, last),
+            "alike": likeness(*ends),
+            "leap": min(leap, 0.8),
+            "back": float(np.clip(back, -0.3, 0.1)),
+            "dip": self._dip(middle),
+            "structure": min(1.0, min(_structure(end) for end in ends) / 15.0),
+            "length": float(np.log(length_s)),
+            **self._kinships(middle, length_s),
+        }
+        return _BIAS + sum(weight * evidence[name] for name, weight in _WEIGHTS.items())
+
+    def _kinships(self, middle: float, length_s: float) -> dict[str, float]:
+        """Kinship across the middle, over a short and a long time, and within what lies before and after."""
+        first, last = middle - length_s / 2, middle + length_s / 2
+        chosen = {
+            "across": self._short & (self._from < middle - 0.1) & (self._to > middle + 0.1),
+            "far_across": ~self._short & (self._from < middle - 0.3) & (self._to > middle + 0.3),
+            "before": self._short & (self._to > first - 1.0) & (self._to <= first + 0.15),
+            "after": self._short & (self._from >= last - 0.15) & (self._from < last + 1.0),
+        }
+        return {name: float(self._kin[of].mean()) if of.any() else _UNKNOWN[name] for name, of in chosen.items()}
 
     def _at(self, time_s: float) -> int:
         return min(int(np.searchsorted(self._t, time_s)), self._r.frames - 1)
 
-    def _bond_across(self, time_s: float) -> float:
-        """Mean kinship of moments on both sides of `time_s`, half a second apart."""
-        across = [b.kinship for b in self._short if b.start_s < time_s - 0.1 and b.end_s > time_s + 0.1]
-        across = [kinship for kinship in across if kinship == kinship]
-        return float(np.mean(across)) if across else 0.0
+    def _tiny_at(self, index: int) -> NDArray[np.float32]:
+        """Frame `index`, blurred and tiny, flattened."""
+        if index not in self._tiny:
+            blurred = cv2.GaussianBlur(self._r.thumbs[index].astype(np.float32), (0, 0), 2.5)
+            self._tiny[index] = np.asarray(cv2.resize(blurred, TINY, interpolation=cv2.INTER_AREA).reshape(-1))
+        return self._tiny[index]
 
     def _dip(self, time_s: float) -> float:
         """How much less detail there is around `time_s` than half a second before and after, as a share."""
@@ -114,32 +191,25 @@ class _Finder:
         grey = self._r.thumbs[self._at(time_s)].astype(np.float32).mean(axis=2)
         return float(np.abs(np.diff(grey, axis=0)).mean() + np.abs(np.diff(grey, axis=1)).mean())
 
-    def _mixture(self, a: int, b: int) -> tuple[float, float]:
-        """Share of the change from frame `a` to frame `b` that mixing them explains, and where the mix is half."""
-        first, last = self._pixels[a].astype(np.float32), self._pixels[b].astype(np.float32)
-        towards = last - first
-        size = float(towards @ towards)
-        if size / len(towards) < 8.0**2 or self._blank[a] or self._blank[b]:
-            return 0.0, 0.0
-        # A fade in from the dark, or something that comes before a plain ground, is no second picture.
-        if min(_structure(self._r.thumbs[a]), _structure(self._r.thumbs[b])) < LEAST_STRUCTURE:
-            return 0.0, 0.0
-        if alike(self._r.thumbs[a], self._r.thumbs[b], least=0.6):
-            return 0.0, 0.0
-        between = np.unique(np.linspace(a, b, 9).astype(int))[1:-1]
-        offset = self._pixels[between].astype(np.float32) - first
-        weight = offset @ towards / size
-        left = np.sqrt(np.square(offset - weight[:, None] * towards).sum(axis=1) / size)
-        if weight.min() < -0.15 or weight.max() > 1.15 or np.diff(weight).min() < -0.1:
-            return 0.0, 0.0
-        # A jump is a hard cut that was judged before; a dissolve has frames truly in between.
-        if float(np.diff(np.concatenate([[0], weight, [1]])).max()) > 0.6:
-            return 0.0, 0.0
-        mixed = 1.0 - float(left.mean())
-        if mixed < LEAST_MIXED or _changed(first, last) < LEAST_CHANGED:
-            return 0.0, 0.0
-        times = (self._t[between] - self._t[a]) / (self._t[b] - self._t[a])
-        return mixed, float(np.interp(0.5, np.maximum.accumulate(weight), times))
+
+def _mixture(
+    first: NDArray[np.float32], last: NDArray[np.float32], between: NDArray[np.float32]
+) -> tuple[float, float, float, float]:
+    """Whether the pictures `between` are mixtures of `first` and `last`, all flattened.
+
+    Returns:
+        Share of the change that mixing explains; the least and the largest step of the mix, which runs from 0 to 1;
+        and how far apart the ends are, in levels.
+    """
+    towards = last - first
+    size = float(towards @ towards)
+    if size / len(towards) < 1.0:
+        return 0.0, 0.0, 9.0, 0.0
+    offset = between - first
+    weight = offset @ towards / size
+    left = np.sqrt(np.square(offset - weight[:, None] * towards).sum(axis=1) / size)
+    steps = np.diff(np.concatenate([[0.0], weight, [1.0]]))
+    return 1.0 - float(left.mean()), float(steps.min()), float(steps.max()), float(np.sqrt(size / len(towards)))
 
 
 def _changed(first: NDArray[np.float32], last: NDArray[np.float32]) -> float:
@@ -166,6 +236,11 @@ def _structure(thumb: NDArray[np.uint8]) -> float:
 
 def alike(a: NDArray[np.uint8], b: NDArray[np.uint8], least: float = 0.8) -> bool:
     """Whether two thumbnails show the same picture, up to a small shift and a change of light."""
+    return likeness(a, b) >= least
+
+
+def likeness(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
+    """Correlation of two thumbnails at the small shift that suits them best, -1 to 1."""
     height, width = a.shape[:2]
     inner = a[2 : height - 2, 4 : width - 4]
-    return float(cv2.matchTemplate(b, inner, cv2.TM_CCOEFF_NORMED).max()) >= least
+    return float(cv2.matchTemplate(b, inner, cv2.TM_CCOEFF_NORMED).max())

@@ -18,7 +18,7 @@ from scenedetect.detectors import ContentDetector
 
 from musiscene import media
 from musiscene.captions._video.ahead import ahead
-from musiscene.captions._video.flow import CameraStep, Flow, transform
+from musiscene.captions._video.flow import CameraStep, Flow, correlation, transform
 from musiscene.errors import UnreadableMediaError
 from musiscene.types import Clip, Job
 
@@ -42,6 +42,8 @@ GAPS_S = (0.5, 1.5)
 """Moments this far apart are compared, to tell gradual changes from motion and flashes from cuts."""
 BOND_S = 0.125
 """Time between two such comparisons (longer in long clips)."""
+AT_ONCE = 0.85
+"""Correlation from which two moments are kin without further search."""
 WORTH_COMPARING = 5.0
 """Content score (0 to 255) above which a frame is compared with the one before it, motion taken into account."""
 
@@ -107,7 +109,7 @@ def read(clip: Clip, job: Job) -> Reading:
     rate = next(rate for longest_s, rate in RATES if clip.duration_s <= longest_s)
     wanted = rate if clip.fps is None or clip.fps > rate + 1 else None
     frames = media.iter_frames(clip, fps=wanted, max_side=KEPT_SIDE, job=Job(stop=job.stop))
-    with closing(ahead(frames)) as pictures:
+    with closing(ahead(_with_small(frames))) as pictures:
         reading = _accumulate(pictures, max(clip.duration_s, 0.1), job)
     if not reading.steps and reading.frames > WINDOWS and clip.duration_s > 60:
         reading = replace(reading, steps=_steps_in_windows(clip, reading.times_s, job))
@@ -143,7 +145,17 @@ def shrunk(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
-def _accumulate(frames: Iterator[tuple[float, NDArray[np.uint8]]], length_s: float, job: Job) -> Reading:
+_Sizes = tuple[float, NDArray[np.uint8], NDArray[np.uint8]]
+"""Time, picture, and the same picture small."""
+
+
+def _with_small(frames: Iterator[tuple[float, NDArray[np.uint8]]]) -> Iterator[_Sizes]:
+    """The frames with their small versions, made in the thread that decodes: it has the lighter load."""
+    for time_s, picture in frames:
+        yield time_s, picture, shrunk(picture, SMALL_SIDE)
+
+
+def _accumulate(frames: Iterator[_Sizes], length_s: float, job: Job) -> Reading:
     meter, flow, keep = _ChangeMeter(), Flow(), _Keep(length_s)
     times: list[float] = []
     thumbs: list[NDArray[np.uint8]] = []
@@ -155,11 +167,10 @@ def _accumulate(frames: Iterator[tuple[float, NDArray[np.uint8]]], length_s: flo
     anchor: tuple[float, NDArray[np.uint8]] | None = None
     rest_until_s = -np.inf
     binder = _Binder(flow, max(BOND_S, length_s / MOST_STEPS))
-    for index, (time_s, picture) in enumerate(frames):
+    for index, (time_s, picture, small) in enumerate(frames):
         if index % 8 == 0:
             job.progress(time_s / length_s, "Looking at the picture")
         grey_before = grey
-        small = shrunk(picture, SMALL_SIDE)
         grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
         score = meter.score(index, small)
         times.append(time_s)
@@ -230,6 +241,10 @@ class _Binder:
         if float(there.mean()) < 0.3:
             return Bond(then_s, time_s, float("nan"))
         moved = np.where(there, cv2.warpAffine(then, path[:2], (width, height)), grey).astype(np.uint8)
+        # Where the camera's path alone explains the present, the slow search for how things moved is spared.
+        plain = correlation(moved[there], grey[there])
+        if plain > AT_ONCE:
+            return Bond(then_s, time_s, plain)
         return Bond(then_s, time_s, self._flow.kinship(moved, grey, there))
 
 

@@ -56,7 +56,9 @@ def find_cuts(reading: Reading, job: Job | None = None) -> list[Cut]:
     known_s = [*(cut.time_s for cut in cuts), *(float(reading.times_s[i]) for i in flashes)]
     dips = finder.dips(known_s)
     cuts, known_s = cuts + dips, known_s + [cut.time_s for cut in dips]
-    cuts += [Cut(time_s, "dissolve") for time_s in find_dissolves(reading, finder.blank, known_s, job or Job())]
+    fades_s = [cut.time_s for cut in cuts if cut.kind == "fade"]
+    dissolves = find_dissolves(reading, finder.blank, known_s, fades_s, job or Job())
+    cuts += [Cut(time_s, "dissolve") for time_s in dissolves]
     return _spaced(sorted(cuts, key=lambda cut: cut.time_s))
 
 
@@ -158,7 +160,8 @@ class _Finder:
             if self._spread[i] > self._spread[near].min() or any(abs(time_s - known) < 0.5 for known in known_s):
                 continue
             before, after = (int(k) for k in np.searchsorted(self._t, [time_s - DIP_S, time_s + DIP_S]))
-            if before == 0 or after >= self._r.frames:
+            # Long clips are read thinly: then there is nothing between two moments to tell a fade by.
+            if before == 0 or after >= self._r.frames or not before < i < after:
                 continue
             rims = self._spread[before:i].max(), self._spread[i + 1 : after + 1].max()
             if self._spread[i] > COLLAPSE * min(rims) or min(rims) < 12:

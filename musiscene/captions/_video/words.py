@@ -13,11 +13,11 @@ CAMERA = {
     "zoom out": "the camera {speed} moves back",
 }
 ACTION = {
-    "still": "hardly anything",
-    "gentle": "a little",
-    "moderate": "something",
-    "lively": "much",
-    "intense": "much",
+    "still": "hardly anything moves",
+    "gentle": "there is gentle movement",
+    "moderate": "there is clear movement",
+    "lively": "there is lively movement",
+    "intense": "there is fast, lively movement",
 }
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
@@ -83,14 +83,16 @@ def _camera(picture: Picture) -> str:
             speed = max(abs(fastest.right), abs(fastest.down))
         manner = "slowly" if speed < 0.08 else "quickly" if speed > 0.4 else "steadily"
         words = CAMERA[motion.kind].format(speed=manner)
-        return f"in which {words}" + (" while things move in front of it" if motion.subjects else "")
+        # Near and far things drift apart before a moving camera: that is not told from things that move themselves.
+        return f"in {'most of ' if picture.shots > 1 else ''}which {words}"
+    mostly = "mostly " if picture.shots > 1 and len({shot.kind for shot in motion.shots}) > 1 else ""
     if motion.kind == "handheld":
         shake = "an unsteady" if motion.level > 0.4 else "a gently moving"
-        return f"from {shake}, apparently handheld camera" + (" with things in motion" if motion.subjects else "")
+        return f"{mostly}from {shake}, apparently handheld camera"
     # A plain ground does not tell whether the camera rests: then nothing is said of it.
-    fixed = "from a fixed camera, " if motion.sure > 0.5 else ""
+    fixed = f"{mostly}from a fixed camera, " if motion.sure > 0.5 else ""
     if motion.kind == "action":
-        return f"{fixed}in which {ACTION[motion.word]} moves"
+        return f"{fixed}in which {ACTION[motion.word]}"
     if motion.kind == "static":
         return f"{fixed}with hardly any movement" if motion.word == "still" else f"{fixed}with little movement"
     if motion.kind == "unknown":
@@ -119,6 +121,8 @@ def _picture(picture: Picture) -> str:
         plain = [name.removeprefix(f"{strength} ") for name in names]
         if names:
             text += f" in {strength} colours, mostly {joined(plain)}" if strength else f" in {joined(names)}"
+        if names and colour.accents:
+            text += f", with touches of {joined(list(colour.accents))}"
     if light.contrast > 0.8:
         text += ", strong in contrast"
     elif light.contrast < 0.25:
@@ -175,14 +179,14 @@ def _feel(picture: Picture) -> str:
     tone = (
         "cheerful"
         if valence > 0.35 and arousal > -0.3
-        else "bright"
+        else "friendly"
         if valence > 0.25
         else "sombre"
         if valence < -0.35
         else ""
     )
     words = [word for word in (energy, tone) if word]
-    return f"the overall impression is {joined(words)}" if words else ""
+    return f"light, colours and motion make {_article(words[0])} {joined(words)} impression" if words else ""
 
 
 def _article(word: str) -> str:
