@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from e2e_page import Server, open_finished, open_page
+from e2e_page import WORK_MS, Server, open_finished, open_page
 from playwright.sync_api import BrowserContext, Page, expect
 
 pytestmark = pytest.mark.e2e
@@ -47,7 +48,34 @@ def test_no_barriers(
     assert barriers(page) == []
 
 
-@pytest.mark.parametrize("width", [390, 768, 1920])
+def test_no_barriers_in_the_states_that_are_no_one_s_wish(
+    new_context: Callable[..., BrowserContext], server: Server, tmp_path: Path
+) -> None:
+    """axe-core finds nothing serious in errors, a silent clip, work under way, results that are gone, and offline."""
+    page = open_page(new_context(color_scheme="dark"), server.url)
+    page.click("#ms-both")
+    page.wait_for_selector(".ms-progress .ms-error:visible")
+    (tmp_path / "letter.mp4").write_bytes(b"no film" * 99)
+    page.set_input_files("#ms-clip-file", str(tmp_path / "letter.mp4"))
+    page.wait_for_selector(".ms-source .ms-error:visible")
+    assert barriers(page) == []
+    page.locator(".ms-example").filter(has_text="silent").click()
+    page.wait_for_selector(".ms-clip .ms-facts dd")
+    page.click("#ms-describe")
+    page.wait_for_selector(".ms-card[data-state=working]", timeout=WORK_MS)
+    assert barriers(page) == []
+    page.locator(".ms-imagine summary").click(timeout=WORK_MS)
+    page.wait_for_function("!document.body.classList.contains('ms-busy')", timeout=WORK_MS)
+    page.locator(".ms-ask-missing summary").click()
+    assert barriers(page) == []
+    page.goto(f"{server.url}/?c={'x' * 22}")
+    page.wait_for_selector(".ms-source .ms-error:visible")
+    page.context.set_offline(True)
+    page.wait_for_selector(".ms-offline:visible")
+    assert barriers(page) == []
+
+
+@pytest.mark.parametrize("width", [320, 768, 1920])
 def test_nothing_is_wider_than_the_screen(
     new_context: Callable[..., BrowserContext], server: Server, finished: str, width: int
 ) -> None:
