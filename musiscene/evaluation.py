@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +202,60 @@ def together(sight: Sight, music: Path, settings: Settings, job: Job) -> Togethe
         cut_alignment(sight.cuts_s, beats, duration_s),
         energy_motion_correlation(tuple(level_curve(heard.samples, heard.sample_rate)), motion, duration_s),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class ClipScores:
+    """What can be said of one soundtrack by itself. FAD is not among it: it compares sets of many clips.
+
+    Attributes:
+        together: With the picture; None without one.
+        clap: Cosine with the words that it was made from; None without CLAP's weights.
+        kl: KL divergence from the reference sound; None without PaSST's weights or without such sound.
+    """
+
+    together: Together | None = None
+    clap: float | None = None
+    kl: float | None = None
+
+
+def score_clip(
+    music: Path,
+    *,
+    text: str,
+    networks: Any,
+    settings: Settings,
+    sight: Sight | None = None,
+    reference: Path | None = None,
+    job: Job | None = None,
+) -> ClipScores:
+    """Per-clip scores of one soundtrack, as far as weights and a picture are there.
+
+    Args:
+        music: The soundtrack.
+        text: The words that it was made from.
+        networks: From `load_networks`.
+        settings: For the limits and the listener.
+        sight: What is known of the picture.
+        reference: The clip's own sound, or the track that was given.
+        job: May stop it.
+
+    Raises:
+        MusisceneError: A file cannot be read.
+        Stopped: `job` was stopped.
+    """
+    job = job or Job()
+    seen = together(sight, music, settings, job) if sight is not None else None
+    if networks.clap is None and networks.passt is None:
+        return ClipScores(seen)
+    from musiscene.metrics.music_tables import Background, evaluate_music
+
+    only = replace(networks, vggish=None, missing={})
+    background = Background((Sound("clip", reference),)) if reference is not None else Background()
+    found = evaluate_music(
+        "clip", (Sound("clip", music),), background, only, texts={"clip": (text,)}, limits=settings.limits, job=job
+    )
+    return ClipScores(seen, found.clap_by_clip.get("clip"), found.kl_by_clip.get("clip"))
 
 
 # -- a folder of results ------------------------------------------------------------------------------------------

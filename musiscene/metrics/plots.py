@@ -55,7 +55,7 @@ def caption_panels(document: Mapping[str, Any]) -> list[Panel]:
 def music_panels(systems: Sequence[Mapping[str, Any]]) -> list[Panel]:
     """FAD, KL and CLAP score of several `MusicScores.as_dict`."""
     printed = {s["system"]: paper.MUSIC[s["system"]] for s in systems if s["system"] in paper.MUSIC}
-    wanted = (
+    wanted: tuple[tuple[str, dict[str, Any], dict[str, float], str], ...] = (
         ("FAD", {s["system"]: s.get("fad") for s in systems}, {n: v["fad"] for n, v in printed.items()}, "lower"),
         ("KL", {s["system"]: (s.get("kl") or {}).get("kl") for s in systems},
          {n: v["kl"] for n, v in printed.items()}, "lower"),
@@ -99,8 +99,8 @@ def draw(panels: Sequence[Panel]) -> str:
     columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
     most = max(len(panel.values) for panel in panels)
-    figure = Figure(figsize=(4.6 * columns, rows * (0.75 + 0.34 * most)), layout="constrained")
-    figure.get_layout_engine().set(hspace=0.12, wspace=0.08)  # type: ignore[union-attr]
+    figure = Figure(figsize=(4.6 * columns, rows * (0.75 + 0.34 * most)))
+    figure.set_layout_engine("constrained", hspace=0.12, wspace=0.08)
     axes = figure.subplots(rows, columns, squeeze=False)
     for place, panel in enumerate(panels):
         _panel(axes[place // columns][place % columns], panel)

@@ -12,6 +12,7 @@ from musiscene.ui import view
 from musiscene.ui.caption_view import captions_view
 from musiscene.ui.handlers import Handlers
 from musiscene.ui.parts import part
+from musiscene.ui.scores_panel import scores_panel
 from musiscene.ui.settings_panel import blind_switch, settings_panel
 from musiscene.ui.texts import texts_for
 from musiscene.ui.translation import Markers
@@ -39,6 +40,7 @@ def build_page(pipeline: Pipeline, handlers: Handlers, marked: Markers) -> None:
     captions = part("captions", captions_view(None, person))
     ask = part("ask", handlers.first_ask_view())
     player = part("player", view.player_view(None, person))
+    scores, measured = scores_panel(marked)
     history = part("history")
     page = gr.JSON(visible=False)
 
@@ -71,6 +73,7 @@ def build_page(pipeline: Pipeline, handlers: Handlers, marked: Markers) -> None:
             yield (*values, *first)
             first = [gr.skip()] * len(settings.fields)
 
+    scores.expand(handlers.measured, [page], measured, js=_SEND_PAGE_ALONE, **prompt)
     history.restore(restore, None, [*parts, *settings.fields], **working)
     history.forget(handlers.forget, None, None, **prompt)
 

@@ -23,6 +23,7 @@ from musiscene.ui.comparison import Comparison
 from musiscene.ui.desk import Desk
 from musiscene.ui.examples import Example
 from musiscene.ui.machine_view import machine_view
+from musiscene.ui.scores_panel import ClipMeter
 from musiscene.ui.texts import ENGLISH, PageError, Texts, say, say_error, texts_for
 
 PARTS = ("source", "progress", "captions", "ask", "player")
@@ -77,6 +78,7 @@ class Handlers:
 
     def __init__(self, desk: Desk, examples: Mapping[str, Example], upload_dir: Path) -> None:
         self._desk, self._examples, self._upload_dir = desk, examples, upload_dir.resolve()
+        self._meter = ClipMeter(desk.settings)
 
     # -- clip ----------------------------------------------------------------------------------------------------
 
@@ -171,6 +173,15 @@ class Handlers:
             self._desk.stop(self._desk.find(Page.read(sent).token))
         except MusisceneError as error:
             gr.Info(say(error, _texts(sent)))
+
+    def measured(self, sent: Any) -> Iterator[str]:
+        """Measure the soundtracks that this person may know; Markdown that grows."""
+        texts = _texts(sent)
+        try:
+            page = Page.read(sent)
+            yield from self._meter.report(self._desk.find(page.token), page.person, texts)
+        except Exception as error:  # noqa: BLE001 - as above
+            yield say_error(error, "measuring the soundtracks", texts)
 
     def imagine(self, event: gr.EventData) -> Iterator[Values]:
         """Write the scene of a silent clip from its picture."""

@@ -265,6 +265,18 @@ TEXTS = {
     "history_captions": "{n} 段描述",
     "history_caption": "1 段描述",
     "history_deleted": "{name} 已删除。",
+    # Measured scores
+    "scores": "测量得分",
+    "scores_about": "逐条配乐的得分。弗雷歇音频距离(FAD)比较的是许多片段的集合,不是单个片段的得分,因此不在此处;可用 `musiscene evaluate` 计算。",
+    "scores_wait": "正在测量…",
+    "scores_none": "还没有可测量的配乐,或其描述仍被隐藏。",
+    "scores_track": "配乐",
+    "scores_words": "与文字相符(CLAP)",
+    "scores_cuts": "落在拍点上的剪辑",
+    "scores_chance": "随机 {n}",
+    "scores_energy": "能量随画面运动",
+    "scores_reference": "与参考的差异(KL)",
+    "scores_missing": "未测量:{reason}",
     # Units
     "seconds": "{n} 秒",
     "minutes": "{m} 分 {s} 秒",

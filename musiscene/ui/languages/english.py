@@ -269,6 +269,18 @@ TEXTS = {
     "history_captions": "{n} captions",
     "history_caption": "1 caption",
     "history_deleted": "{name} was deleted.",
+    # Measured scores
+    "scores": "Measured scores",
+    "scores_about": "Each soundtrack by itself. The Fréchet audio distance (FAD) compares sets of many clips and is not a score of one, so it is not here; `musiscene evaluate` computes it.",
+    "scores_wait": "Measuring…",
+    "scores_none": "There is no finished soundtrack to measure yet, or its caption is still hidden.",
+    "scores_track": "Soundtrack",
+    "scores_words": "Fits its words (CLAP)",
+    "scores_cuts": "Cuts on a beat",
+    "scores_chance": "chance {n}",
+    "scores_energy": "Energy follows motion",
+    "scores_reference": "Differs from the reference (KL)",
+    "scores_missing": "Not measured: {reason}",
     # Units
     "seconds": "{n} s",
     "minutes": "{m} min {s} s",

@@ -265,6 +265,18 @@ TEXTS = {
     "history_captions": "{n} descripciones",
     "history_caption": "1 descripción",
     "history_deleted": "{name} se ha borrado.",
+    # Measured scores
+    "scores": "Puntuaciones medidas",
+    "scores_about": "Cada banda sonora por separado. La distancia de Fréchet (FAD) compara conjuntos de muchos clips y no puntúa uno solo, así que no está aquí; la calcula `musiscene evaluate`.",
+    "scores_wait": "Midiendo…",
+    "scores_none": "Aún no hay una banda sonora terminada que medir, o su descripción sigue oculta.",
+    "scores_track": "Banda sonora",
+    "scores_words": "Encaja con sus palabras (CLAP)",
+    "scores_cuts": "Cortes sobre un pulso",
+    "scores_chance": "azar {n}",
+    "scores_energy": "La energía sigue al movimiento",
+    "scores_reference": "Difiere de la referencia (KL)",
+    "scores_missing": "Sin medir: {reason}",
     # Units
     "seconds": "{n} s",
     "minutes": "{m} min {s} s",
