@@ -209,7 +209,7 @@ class _Pace:
         """Called after each step."""
         if self._events is None:
             return
-        event = torch.cuda.Event()
+        event = torch.cuda.Event()  # type: ignore[no-untyped-call]
         event.record()
         self._events.append(event)
         if len(self._events) > _AHEAD:

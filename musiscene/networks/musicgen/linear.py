@@ -47,7 +47,7 @@ class Int8Weight:
         span = rows.new_zeros(1, self.in_features)
         span[0, 0], span[0, 1] = 1.0, -1.0
         # Seven bits for what goes in: with eight, processors without VNNI add up two products past 16 bits.
-        y = torch.ops.quantized.linear_dynamic(torch.cat([rows / largest, span]), self._packed, True)
+        y: Tensor = torch.ops.quantized.linear_dynamic(torch.cat([rows / largest, span]), self._packed, True)
         return (y[:-1] * largest).view(*x.shape[:-1], self.out_features)
 
 

@@ -124,7 +124,8 @@ class Worker:
 
         plain, utils.multinomial = utils.multinomial, drawn
         try:
-            self.model.set_generation_params(duration=order["duration_s"], **order["sampling"])
+            sampling = {**order["sampling"], "top_k": min(order["sampling"]["top_k"], self.model.lm.card)}
+            self.model.set_generation_params(duration=order["duration_s"], **sampling)
             texts = [request["text"] for request in requests]
             melodies = [
                 None if request.get("melody") is None else torch.from_numpy(np.load(request["melody"]))

@@ -287,7 +287,8 @@ class _Sounds:
     def push(self, codes: Tensor) -> None:
         """Take the next codes `(rows, codebooks, frames)`."""
         self.known += codes.shape[-1]
-        for stream, part in zip(self.streams, codes.to(self.device).split(self.size), strict=True):
+        parts: tuple[Tensor, ...] = torch.split(codes.to(self.device), self.size)  # type: ignore[no-untyped-call]
+        for stream, part in zip(self.streams, parts, strict=True):
             self._tell(stream, stream.push(part, last=self.known >= self.frames))
 
     def _tell(self, stream: CodecStream, samples: Tensor) -> None:
