@@ -91,10 +91,8 @@ def on_cpu(given: argparse.Namespace) -> dict[str, Any]:
         timings = measure({"original scheme": original, "with caches": ours}, repeat=given.repeat)
     show(f"One step of {given.items} items, trainable = {given.which}", timings)
     spread = timings["with caches"].median_s + making_s / given.epochs
-    print(
     rates = [1 / timings[name].median_s for name in ("original scheme", "with caches")]
     print(f"  steps per second: {rates[0]:.3f} and {rates[1]:.3f}")
-    )
     print(f"  {ratio(timings, 'original scheme', 'with caches'):.1f} times; useful tokens {100 * useful:.1f} %")
     print(
         f"  making the caches took {making_s:.1f} s; spread over {given.epochs} epochs "

@@ -75,7 +75,9 @@ def load_config(path: Path) -> Finetune:
     beside = path.resolve().parent
     names = ("adapter", "base", "mert", "tokenizer")
     given = {name: getattr(config.weights, name) for name in names}
-    there = {name: str(beside / value) for name, value in given.items() if value and (beside / value).exists()}
+    there: dict[str, Any] = {
+        name: str(beside / value) for name, value in given.items() if value and (beside / value).exists()
+    }
     return replace(config, weights=replace(config.weights, **there))
 
 

@@ -19,7 +19,7 @@ from transformers import HubertConfig
 
 from musiscene.captions.mu_llama import SPEC as MU_LLAMA
 from musiscene.media import probe, write_wav
-from musiscene.networks.mert import build
+from musiscene.networks.mert import build, load_mert
 from musiscene.networks.mu_llama import layout
 from musiscene.networks.mu_llama.checkpoint import open_checkpoint
 from musiscene.networks.mu_llama.model import MuLlama
@@ -102,16 +102,20 @@ def tokenizer_that_knows(texts: Sequence[str], size: int) -> Tokenizer:
     return tokenizer
 
 
-def language_model(folder: Path, texts: Sequence[str]) -> dict[str, Path]:
+def networks(folder: Path, texts: Sequence[str], heard: Sequence[Example]) -> dict[str, Path]:
     """A tiny LLaMA that can speak (it was taught the sentences, and has heard no music), and an untrained adapter."""
     from musiscene.networks.mu_llama.tokenizer import TEMPLATE
 
     adapter, base = random_tensors(SIZES, seed=3, scale=0.08)
     for name, tensor in adapter.items():
-        if "gate" in name or "_l2" in name or name.endswith(".bias"):
-            tensor.zero_()  # as training begins: no music is heard, LoRA adds nothing
+        if "_l2" in name or name.endswith(".bias"):
+            tensor.zero_()  # LoRA adds nothing yet
+        elif "gate" in name:
+            tensor.fill_(0.5)  # open, as those of a MU-LLaMA are before MusiScene is trained from it
         elif "norm" in name:
             tensor.fill_(1.0)
+    adapter["mu_mert_agg.weight"].copy_(torch.tensor([[[0.0], [1.0]]]))
+    adapter["mu_mert_proj.weight"] *= 12.0  # what is heard is not lost beside the prefix
     for name, tensor in base.items():
         if "norm" in name:
             tensor.fill_(1.0)
@@ -156,12 +160,15 @@ def language_model(folder: Path, texts: Sequence[str]) -> dict[str, Path]:
     save_file(
         {name: tensor.contiguous() for name, tensor in taught.items()}, folder / "base" / "consolidated.00.safetensors"
     )
-    paths["mert"] = encoder(folder / "mert")
+    paths["mert"] = encoder(folder / "mert", heard)
     return paths
 
 
-def encoder(folder: Path) -> Path:
-    """A MERT of one layer with random weights: enough to hear what a piano is and what a drum."""
+def encoder(folder: Path, heard: Sequence[Example]) -> Path:
+    """A MERT of one layer with random weights; its last norm spreads evenly what it hears in `heard`.
+
+    That is enough to tell a piano from a drum; it knows of no scenes.
+    """
     options: dict[str, Any] = {
         "hidden_size": SIZES.mert_dim,
         "num_hidden_layers": SIZES.mert_states - 1,
@@ -182,8 +189,15 @@ def encoder(folder: Path) -> Path:
         width = max(1, noise[0].numel()) ** 0.5
         tensors[name] = 1.0 + 0.1 * noise if name.endswith(("norm.weight", "original0")) else 1.4 * noise / width
     folder.mkdir(parents=True)
-    save_file(tensors, folder / "model.safetensors")
     (folder / "config.json").write_text(json.dumps({**options, "model_type": "mert_model"}))
+    weight, bias = (tensors[f"encoder.layer_norm.{name}"] for name in ("weight", "bias"))
+    weight.fill_(1.0), bias.zero_()
+    save_file(tensors, folder / "model.safetensors")
+    mert = load_mert(folder)
+    features = torch.cat([mert.pooled(torch.from_numpy(example.hear())[None])[:, -1] for example in heard])
+    weight.copy_(1.0 / features.std(0))
+    bias.copy_(-features.mean(0) / features.std(0))
+    save_file(tensors, folder / "model.safetensors")
     return folder
 
 
@@ -226,7 +240,8 @@ def test_a_trained_adapter_names_the_scene_of_new_music(
     }
     assert build_dataset([str(write_toml(tmp_path / "dataset.toml", config))]) == 0
     dataset = tmp_path / "dataset"
-    paths = language_model(tmp_path / "weights", list(SCENES.values()))
+    learnt_from = read_examples(Data(dataset), "train")
+    paths = networks(tmp_path / "weights", list(SCENES.values()), learnt_from)
 
     config = {
         "out": "run",

@@ -26,7 +26,7 @@ from musiscene.registry import Pool
 from musiscene.types import CaptionKind, CaptionRequest, Job
 from train.failures import TrainingError, told
 from train.finetune import main
-from train.tuning.sources import locate
+from train.tuning.sources import locate as find_weights
 
 ITEMS = 10
 
@@ -310,11 +310,11 @@ def test_another_models_tokenizer_is_refused(home: Path, tmp_path: Path, write_t
 def test_weights_that_are_not_here_are_named(tmp_path: Path) -> None:
     """Gated ones come with where to ask, and a name that means nothing with where to look."""
     with pytest.raises(BackendUnavailableError, match=r"llama-2-7b-chat-hf are not here.*Ask for access"):
-        locate("llama-2-7b-chat-hf", tmp_path)
+        find_weights("llama-2-7b-chat-hf", tmp_path)
     with pytest.raises(BackendUnavailableError, match="no name in `musiscene weights list`"):
-        locate("llama-3", tmp_path)
+        find_weights("llama-3", tmp_path)
     with pytest.raises(BackendUnavailableError, match="neither on this machine nor reachable"):
-        locate("someone/adapter", tmp_path, endpoint="http://127.0.0.1:9")
+        find_weights("someone/adapter", tmp_path, endpoint="http://127.0.0.1:9")
 
 
 def test_a_full_gpu_and_a_full_disk_are_told() -> None:
@@ -345,3 +345,23 @@ def test_only_an_adapter_with_lora_can_tune_it(home: Path, tmp_path: Path, write
     )
     with pytest.raises(ConfigError, match="has no LoRA"):
         main([str(write_toml(tmp_path / "c.toml", document))])
+
+
+def test_an_adapter_is_loaded_by_its_repository(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A repository that lies in the hub's cache is found by its id; one that does not comes with the next step."""
+    from huggingface_hub import constants
+
+    from musiscene.captions._mu_llama.options import Options, locate
+
+    options = {name: str(home / "tiny" / file) for name, file in FILES.items()}
+    commit = "a" * 40
+    folder = tmp_path / "models--someone--scenes"
+    (folder / "snapshots" / commit).mkdir(parents=True)
+    (folder / "refs").mkdir()
+    (folder / "refs" / "main").write_text(commit)
+    (folder / "snapshots" / commit / "adapter.safetensors").write_bytes(b"")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    found = locate(Options.read({**options, "musiscene": "someone/scenes"})).musiscene
+    assert found == folder / "snapshots" / commit / "adapter.safetensors"
+    with pytest.raises(BackendUnavailableError, match="hf download someone/other"):
+        locate(Options.read({**options, "musiscene": "someone/other"}))

@@ -88,10 +88,11 @@ def run_ray(todo: Mapping[int, Sequence[Row]], config: Dataset, parts: Parts, te
     context = DataContext.get_current()
     context.enable_progress_bars = False
     if chosen.object_store_gb:
-        context.execution_options.resource_limits.object_store_memory = chosen.object_store_gb * 1e9
+        limits = context.execution_options.resource_limits
+        context.execution_options.resource_limits = limits.copy(object_store_memory=chosen.object_store_gb * 1e9)
     try:
         items = [{"chunk": chunk, "rows": pickle.dumps(list(rows))} for chunk, rows in todo.items()]
-        data = ray.data.from_items(items, override_num_blocks=len(items))
+        data: Any = ray.data.from_items(items, override_num_blocks=len(items))
         for name in needed(config):
             actors = chosen.stages.get(name, Actors())
             data = data.map_batches(

@@ -202,8 +202,8 @@ def _add_known(rows: list[Row], path: Path) -> None:
             raise ConfigError(f"{path} needs a column clip_id or video_id, so that its captions find their clips.")
         known[name] = entry
     for row in rows:
-        entry = known.get(row["clip_id"]) or known.get(row["video_id"]) or {}
-        row.update({name: entry[name] for name in (*TEXTS, "question") if name in entry})
+        found: Mapping[str, Any] = known.get(row["clip_id"]) or known.get(row["video_id"]) or {}
+        row.update({name: found[name] for name in (*TEXTS, "question") if name in found})
 
 
 def _ids(path: Path) -> list[str]:

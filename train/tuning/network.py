@@ -39,7 +39,7 @@ class TrainedAttention(GatedAttention):
 
     def project(self, value: Tensor) -> Tensor:
         """The output projection with its LoRA and without its bias, which is added once already."""
-        projection = self.o_proj
+        projection: Any = self.o_proj
         term = functional.linear(value, _base(projection).weight)
         if hasattr(projection, "lora_A"):
             term = term + projection.lora_B["default"](projection.lora_A["default"](value))
@@ -139,13 +139,13 @@ class Trainee(nn.Module):
         layers = self._layers()[self.first_heard :]
         return torch.stack([layer.self_attn.project(gated[:, slot]) for slot, layer in enumerate(layers)], dim=1)
 
-    def _run(self, hidden: Tensor, start: int, end: int, **music: Tensor | None) -> Tensor:
+    def _run(self, hidden: Tensor, start: int, end: int, **music: Any) -> Tensor:
         llama = self.model.llama.model
         positions = torch.arange(hidden.shape[1], device=hidden.device)[None]
         rotary = llama.rotary_emb(hidden, position_ids=positions)
         for layer in self._layers()[start:end]:
             if self.checkpointing and torch.is_grad_enabled():
-                hidden = checkpoint(  # type: ignore[no-untyped-call]
+                hidden = checkpoint(
                     layer,
                     hidden,
                     attention_mask=None,

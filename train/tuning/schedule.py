@@ -26,7 +26,8 @@ def learning_rate(optimiser: Optimiser, epoch: float) -> float:
 
 def parameter_groups(named: Iterable[tuple[str, nn.Parameter]], weight_decay: float) -> list[dict[str, Any]]:
     """Two groups: vectors and biases do not decay, everything else does (gates, prefix and aggregator too)."""
-    decayed, free = [], []
+    decayed: list[nn.Parameter] = []
+    free: list[nn.Parameter] = []
     for name, parameter in named:
         (free if parameter.ndim <= 1 or name.endswith(".bias") else decayed).append(parameter)
     groups = ({"params": decayed, "weight_decay": weight_decay}, {"params": free, "weight_decay": 0.0})

@@ -22,7 +22,8 @@ def gather_state(
         from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict
 
         options = StateDictOptions(full_state_dict=True, cpu_offload=True, ignore_frozen_params=True)
-        state, optimised = get_state_dict(network, _inner(optimizer), options=options)
+        states_of: Any = get_state_dict(network, _inner(optimizer), options=options)
+        state, optimised = states_of
         return (
             {_name(n): t for n, t in state.items()},
             {_name(n): dict(s) for n, s in optimised.get("state", {}).items()},
@@ -59,7 +60,7 @@ def restore_state(
             {**{k: v for k, v in g.items() if k != "params"}, "params": _group_names(network, g)}
             for g in inner.param_groups
         ]
-        optimised = {"state": {_PREFIX + n: dict(s) for n, s in states.items()}, "param_groups": groups}
+        optimised: Any = {"state": {_PREFIX + n: dict(s) for n, s in states.items()}, "param_groups": groups}
         set_optimizer_state_dict(network, inner, optimised, options=options)
         return
     inner = _inner(optimizer)

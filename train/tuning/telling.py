@@ -36,7 +36,7 @@ class Teller:
                 )
             from torch.utils.tensorboard import SummaryWriter
 
-            self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)  # type: ignore[no-untyped-call]
+            self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
         if output.wandb:
             if importlib.util.find_spec("wandb") is None:
                 raise ConfigError("Weights & Biases is not installed: `pip install wandb`, or output.wandb = false.")

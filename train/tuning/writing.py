@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -41,7 +42,8 @@ def write(
         ids = torch.tensor([[0] * (longest - len(p)) + list(p) for p in batch], device=device)
         mask = torch.tensor([[0] * (longest - len(p)) + [1] * len(p) for p in batch], device=device)
         heard = torch.stack(list(pooled[start : start + _ROWS])).to(device)
-        written = trainee.model.llama.generate(  # type: ignore[operator]  # transformers' mixin is untyped
+        llama: Any = trainee.model.llama  # transformers types its mixin for its own classes
+        written = llama.generate(
             input_ids=ids,
             attention_mask=mask,
             music_terms=trainee.terms(heard),

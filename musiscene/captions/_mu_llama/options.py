@@ -25,7 +25,8 @@ class Options:
         adapter: MU-LLaMA's checkpoint, stripped or with its LLaMA inside.
         base: LLaMA 2 7B chat in either layout; not needed when the checkpoint holds it.
         mert: Folder of MERT.
-        musiscene: A MusiScene adapter in the published layout; None describes scenes zero-shot.
+        musiscene: A MusiScene adapter in the published layout: a file, a folder, or a repository of the hub that was
+            fetched ("owner/name"); None describes scenes zero-shot.
         tokenizer: Folder of LLaMA's tokenizer; beside the base or the checkpoint when None.
         device: "cuda", "mps" or "cpu"; the best there is when empty.
         precision: "float32", "bfloat16" or "float16"; by device when empty.
@@ -114,6 +115,8 @@ def locate(options: Options) -> Setup:
 
     def there(given: Path | None, *names: str) -> Path | None:
         if given is not None:
+            if not given.exists() and names == ("musiscene",):
+                given = _fetched_adapter(given)
             if not given.exists():
                 raise BackendUnavailableError(f"mu-llama was told of {given}, which does not exist.")
             return given
@@ -145,6 +148,26 @@ def locate(options: Options) -> Setup:
 def feature_folder(options: Options) -> Path:
     """Where what MERT heard is kept."""
     return options.cache_dir or Settings.from_env().data_dir / "cache" / "mert"
+
+
+def _fetched_adapter(given: Path) -> Path:
+    """An adapter's repository on the hub ("owner/name"), where it was fetched to; nothing is fetched unasked."""
+    repo_id = given.as_posix().removeprefix("./")
+    if repo_id.count("/") != 1 or given.is_absolute():
+        return given
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    name, _, revision = repo_id.partition("@")
+    try:
+        found = try_to_load_from_cache(name, "adapter.safetensors", revision=revision or None)
+    except HFValidationError:
+        return given
+    if not isinstance(found, str):
+        raise BackendUnavailableError(
+            f"The adapter {repo_id} is not on this machine: run `hf download {name}`, or give the path of its file."
+        )
+    return Path(found)
 
 
 def _folders(*paths: Path | None) -> list[Path]:
