@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 SAMPLE_RATE = 44_100
 CENTRE_HZ = 600.0
-BANDWIDTH = 0.06
-"""Of the centre frequency, as in Milne et al."""
+REACH = 0.06
+"""The band is the centre ± this share of it, as in Milne et al."""
 INTERVAL_S = 1.0
 GAP_S = 0.5
 INTERVALS = 3
@@ -56,7 +56,7 @@ def _interval(generator: np.random.Generator, *, pitch: bool) -> NDArray[np.floa
     spectrum = np.fft.rfft(left)
     if pitch:
         frequency_hz = np.fft.rfftfreq(count, 1 / SAMPLE_RATE)
-        low, high = CENTRE_HZ * (1 - BANDWIDTH / 2), CENTRE_HZ * (1 + BANDWIDTH / 2)
+        low, high = CENTRE_HZ * (1 - REACH), CENTRE_HZ * (1 + REACH)
         turn = np.clip((frequency_hz - low) / (high - low), 0.0, 1.0)  # no turn below the band, a full one above
         spectrum = spectrum * np.exp(2j * np.pi * turn)
     ears = np.stack([left, np.fft.irfft(spectrum, count)]) * _LEVEL

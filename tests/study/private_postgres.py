@@ -17,8 +17,8 @@ import sqlalchemy as sa
 
 
 @contextmanager
-def private_postgres() -> Iterator[str]:
-    """The address of a server on a temporary folder and a loopback port."""
+def private_postgres(*, durable: bool = False) -> Iterator[str]:
+    """The address of a server on a temporary folder and a loopback port; `durable` waits for the disk as a real one."""
     initdb, server = _postgres_program("initdb"), _postgres_program("postgres")
     if initdb is None or server is None:
         raise RuntimeError("PostgreSQL is missing: `apt-get install postgresql` (the tests start a private server).")
@@ -33,7 +33,18 @@ def private_postgres() -> Iterator[str]:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        options = ["-D", data, "-p", str(port), "-k", folder, "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]
+        options = [
+            "-D",
+            data,
+            "-p",
+            str(port),
+            "-k",
+            folder,
+            "-c",
+            "listen_addresses=127.0.0.1",
+            "-c",
+            f"fsync={'on' if durable else 'off'}",
+        ]
         process = subprocess.Popen([server, *options], **{**run, "stderr": subprocess.DEVNULL})
         url = f"postgresql+psycopg://rater@127.0.0.1:{port}/postgres"
         try:
