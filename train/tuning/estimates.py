@@ -80,7 +80,6 @@ def estimate(
     shapes = layout.published_shapes(sizes, with_base=True)
     counts = {name: prod(shape) for name, shape in shapes.items()}
     trained = sum(counts[name] for name in trainable_names(sizes, config.trainable))
-    layer = sum(count for name, count in counts.items() if name.startswith("llama.layers.0."))
     matrices = sum(
         count for name, count in counts.items() if name.startswith("llama.layers.0.") and len(shapes[name]) == 2
     )
@@ -113,7 +112,7 @@ def estimate(
     products = per_epoch * config.optimiser.epochs
     speed, source = _speed(device, half)
     return Estimate(
-        frozen=(sum(counts.values()) - trained - skipped * layer) * width,
+        frozen=(sum(counts.values()) - trained) * width,
         trained=trained * 16.0,
         activations=float(activations),
         cache=_cache_bytes(config, sizes, lengths, width),
