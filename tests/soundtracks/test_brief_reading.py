@@ -63,7 +63,15 @@ def test_tempo_is_read_from_numbers_ranges_and_words(text: str, low: float, high
         ("folk with neither drums nor bass", {"drums", "bass"}),
         ("do not use any guitars, just strings", {"guitar"}),
         ("no synths, no brass and a soft piano", {"synth", "brass"}),
+        ("please keep the brass out of it, strings only", {"brass"}),
+        ("piano and cello; percussion is not wanted", {"drums"}),
+        ("the piano leads and brass instruments are absent", {"brass"}),
+        ("a ballad, trumpets should stay out", {"trumpet"}),
+        ("it does not contain any drums", {"drums"}),
+        ("lo-fi w/out guitar", {"guitar"}),
+        ("a podcast bed with no beat", {"drums"}),
         ("rock with drums and guitar", set()),
+        ("a calm atmosphere, no hurry", set()),
     ],
 )
 def test_leave_outs_are_read_in_their_many_forms(text: str, left_out: set[str]) -> None:
@@ -84,6 +92,11 @@ def test_leave_outs_are_read_in_their_many_forms(text: str, left_out: set[str]) 
         ("swells and then calms", "arch"),
         ("loud rock, then a sudden drop to silence", "drop"),
         ("a music box that suddenly bursts into an orchestra", "burst"),
+        ("First a lone oboe, later the whole orchestra in full force", "build"),
+        ("Loud guitars at the top, then everything drains away", "fade"),
+        ("a thunderous opening gives way to a solitary piano", "fade"),
+        ("The tension rises slowly until it is unbearable", "build"),
+        ("it grows step by step to an enormous finish", "build"),
     ],
 )
 def test_a_curve_of_energy_is_read(text: str, name: str) -> None:

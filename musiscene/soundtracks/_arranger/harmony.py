@@ -133,7 +133,7 @@ class Harmony:
             eight = chosen[phrase.section]
             four = eight[4:] if phrase.closing else eight[:4]
             if phrase.section == "I":
-                four = eight[:2] * 2
+                four = (eight[0], eight[0], eight[1], eight[0])  # the key is made plain before anything else
             tonic = (self.tonic + phrase.shift) % 12
             if phrase.shift != shift and bars:
                 # The new key is announced by its dominant.
@@ -204,7 +204,7 @@ def voicings(
         best: tuple[float, tuple[int, ...]] | None = None
         for candidate in _candidates(tones, voices, register, low, high, power):
             centre = sum(candidate) / len(candidate)
-            cost = 0.35 * abs(centre - register)
+            cost = 0.35 * abs(centre - register) + _doubling(span.chord, candidate)
             if previous is not None:
                 cost += _movement(previous, candidate)
             if best is None or cost < best[0]:
@@ -213,6 +213,14 @@ def voicings(
         found.append(chosen)
         previous = chosen
     return found
+
+
+def _doubling(chord: Chord, pitches: tuple[int, ...]) -> float:
+    """A root that is doubled makes the harmony plain; a fifth or a third that is doubled blurs it."""
+    classes = [pitch % 12 for pitch in pitches]
+    roots = classes.count(chord.root)
+    others = max((classes.count(tone) for tone in set(classes) if tone != chord.root), default=0)
+    return 1.2 * max(0, others - 1) - 0.8 * max(0, roots - 1)
 
 
 def _movement(before: tuple[int, ...], after: tuple[int, ...]) -> float:

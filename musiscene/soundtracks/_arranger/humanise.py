@@ -19,16 +19,19 @@ def perform(
     low, high = style.velocity
     meter = frame.meter
     feel = _FEEL.get(role, 1.0)
+    # The faster the music, the plainer the beat has to be made.
+    plain = 1.0 + min(2.0, max(0.0, (frame.clock.usual_bpm() - 130.0) / 20.0))
     played: list[Note] = []
     drift = 0.0
     for note in notes:
         bar = min(len(energies) - 1, max(0, int(note.beat // meter.beats)))
         energy = energies[bar]
         level = low + (high - low) * energy
-        accent = 10.0 * (meter.weight(note.beat) - 0.45)
+        accent = plain * 16.0 * (meter.weight(note.beat) - 0.45)
         shape = (note.velocity - 80) * 0.8
         if role == "drums":
-            velocity = note.velocity * (0.62 + 0.42 * energy) + rng.gauss(0.0, 3.0)
+            on_beat = plain * (4.0 if meter.weight(note.beat) > 0.5 else -3.0)
+            velocity = note.velocity * (0.62 + 0.42 * energy) + on_beat + rng.gauss(0.0, 3.0)
         elif role in ("pad", "counter"):
             velocity = level + shape * 0.5 + rng.gauss(0.0, 2.0)
         else:

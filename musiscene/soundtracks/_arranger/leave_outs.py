@@ -37,7 +37,9 @@ _BEFORE = re.compile(
     r"stays?|has been|have been)\s+(?:\w+ly )?(?:absent|left out|missing|omitted|excluded|removed|unwanted|unwelcome|"
     r"forbidden|banned|off limits|out of the question|taboo|silent throughout|not (?:wanted|needed|present|used|"
     r"heard|allowed|welcome|required|involved|playing|featured|included))|(?:should|must|may|do|does|will|shall) not "
-    r"(?:play|appear|sound|be (?:heard|used|present|there|included|featured))|(?:don't|doesn't|mustn't|shouldn't|"
+    r"(?:play|appear|sound|be (?:heard|used|present|there|included|featured))|"
+    r"(?:(?:should|must|shall|will|to) )?(?:stays?|keeps?) (?:out|away|silent|quiet|off)(?! of (?:the|my|our) )|"
+    r"(?:don't|doesn't|mustn't|shouldn't|"
     r"won't) "
     r"(?:play|appear|sound))\b"
 )

@@ -146,8 +146,8 @@ class Composer:
         density, syncopation = self._density, self._style.syncopation
         choices: list[tuple[tuple[float, ...], float]] = [
             ((0.0, 0.5), 0.6),
-            ((0.0, 0.75), 0.22),
-            ((0.5,), 0.5 * syncopation),
+            ((0.0, 0.75), 0.12),
+            ((0.5,), 0.4 * syncopation),
             ((0.0, 0.5, 0.75), (0.22 if slow else 0.12) * density),
             ((0.0, 0.25, 0.5, 0.75), (0.1 if slow else 0.05) * max(0.0, density - 0.9) ** 2 * 4),
         ]

@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from musiscene.errors import ConfigError
 
 DRUM_BANK = 128
+_OPENING = 0.8
+"""Share of the filter's opening that is played: all of it makes a mix of many General MIDI sounds harsh."""
 _RANGES = {43: "keys", 44: "velocities"}
 # Generators that a preset zone may not change (section 8.5: they exist in the instrument only).
 _INSTRUMENT_ONLY = frozenset({0, 1, 2, 3, 4, 12, 45, 46, 47, 50, 54, 57, 58})
@@ -194,7 +196,7 @@ class SoundFont:
             pan=max(-1.0, min(1.0, value(17) / 500.0)),
             gain=10.0 ** (-_ATTENUATION_SCALE * max(0, value(48)) / 200.0),
             cutoff_hz=8.176 * 2.0 ** (min(13500, max(1500, value(8))) / 1200.0),
-            opens_cents=float(value(11)),
+            opens_cents=_OPENING * value(11),
             open_delay_s=_seconds(value(25)),
             open_attack_s=_seconds(value(26)),
             open_hold_s=_seconds(value(27)),
