@@ -72,12 +72,15 @@ class Score:
         }
 
 
-def measure_cuts(count: int, seed: int, folder: Path) -> dict[str, Any]:
-    """Cuts of `count` montages, ours and PySceneDetect's, and our seconds for a second of video."""
+def measure_cuts(count: int, seed: int, folder: Path, *, hard: bool = False) -> dict[str, Any]:
+    """Cuts of `count` montages, ours and PySceneDetect's, and our seconds for a second of video.
+
+    Hard montages have moving shots and mostly long, gradual transitions.
+    """
     ours, plain = Score(), Score()
     seconds = length_s = 0.0
     for number in range(seed, seed + count):
-        frames, fps, truth = _montages.montage(number)
+        frames, fps, truth = _montages.montage(number, hard=hard)
         path = _montages.encode(folder / f"montage-{number}.mp4", frames, fps, crf=(18, 23, 30)[number % 3])
         clip = media.probe(path)
         began = time.perf_counter()
@@ -137,6 +140,7 @@ def main() -> None:
         folder = Path(name)
         figures: dict[str, Any] = {"speed": measure_speed(folder)}
         figures["cuts"] = measure_cuts(given.montages, given.seed, folder)
+        figures["cuts, hard montages"] = measure_cuts(given.montages // 4, given.seed, folder, hard=True)
         figures["moves"] = measure_moves(given.moves, given.seed, folder)
     for title, values in figures.items():
         print(title)

@@ -10,7 +10,9 @@ import pytest
 from musiscene.captions._music.analysis import analyse, evidence
 from musiscene.captions._music.key import NAMES
 from musiscene.captions._music.listening import hear
-from musiscene.captions._music.signal import RATE
+from musiscene.captions._music.onsets import Onsets
+from musiscene.captions._music.pulse import find_pulse
+from musiscene.captions._music.signal import FRAME_RATE, RATE
 from musiscene.captions._music.words import music_sentences
 from musiscene.errors import Stopped
 from musiscene.media import Audio
@@ -244,3 +246,29 @@ def test_a_stopped_job_stops_the_analysis() -> None:
 
     with pytest.raises(Stopped):
         hear([(Audio(np.zeros((1, RATE), np.float32), RATE), 0.0)], job)
+
+
+def test_a_loop_tells_its_tempo_by_its_length() -> None:
+    """Between rates that are heard as well, the one that fills the file with whole bars is the beat."""
+    frames = np.arange(round(5.333 * FRAME_RATE))
+    strength = np.zeros(frames.size)
+    for step in np.cumsum([0.0, 0.33, 0.5, 0.17, 0.33, 0.67, 0.33, 0.33, 0.5, 0.17, 0.67, 0.33, 0.67]):
+        strength += 8.0 * np.exp(-0.5 * np.square(frames - step * FRAME_RATE))
+    onsets = Onsets(strength, np.tile(strength, (4, 1)), np.zeros(12), np.ones(12))
+
+    found = find_pulse(onsets, Job(), 5.333)
+    alone = find_pulse(onsets, Job())
+
+    assert found is not None and alone is not None
+    assert min(abs(found.tempo_bpm / rate - 1) for rate in (90.0, 180.0)) < 0.01
+    assert 0 < found.confidence <= 1
+
+
+def test_a_long_file_is_no_loop() -> None:
+    """Beyond forty seconds the length of a file says nothing of its tempo."""
+    beats = np.exp(-0.5 * np.square((np.arange(round(45 * FRAME_RATE)) / FRAME_RATE % 0.5) * FRAME_RATE)) * 8.0
+    onsets = Onsets(beats, np.tile(beats, (4, 1)), np.arange(0, 45, 0.5), np.ones(90))
+
+    whole, part = find_pulse(onsets, Job(), 45.0), find_pulse(onsets, Job(), None)
+
+    assert whole == part

@@ -119,6 +119,31 @@ def test_the_brief_is_two_sentences_at_most_and_json() -> None:
         json.dumps(made.evidence, allow_nan=False)
 
 
+def test_tempo_and_mood_of_the_brief_agree() -> None:
+    """A calm picture with calm music that counts fast gets half its tempo, and the brief says so."""
+    calm = {**LIVELY, "arousal": -0.7, "valence": 0.1}
+    made = fuse(video(**calm), music(**{**CALM_MUSIC, "tempo_bpm": 122.0, "meter": None, "valence": 0.0}))
+
+    assert "61 BPM, half the music's tempo" in made.text
+    assert "energetic" not in made.text and "driving" not in made.text
+
+
+def test_both_disagreements_are_said() -> None:
+    """Where energy and mood differ, both decisions are in the text."""
+    made = fuse(video(**{**LIVELY, "valence": 0.8}), music(**{**CALM_MUSIC, "valence": -0.6}))
+
+    assert "more energy than the music" in made.text
+    assert "the mood follows the music" in made.text
+
+
+def test_a_camera_that_was_not_measured_is_not_called_fixed() -> None:
+    """Before a plain ground it cannot be told whether the camera rests."""
+    unsure = {**LIVELY, "motion_kind": "action", "motion_confidence": 0.1}
+
+    assert "fixed camera" not in fuse(video(**unsure), music(**CALM_MUSIC)).text
+    assert "fixed camera" in fuse(video(**{**unsure, "motion_confidence": 0.9}), music(**CALM_MUSIC)).text
+
+
 def test_a_missing_caption_is_named() -> None:
     """Fusing without a music caption names what is missing."""
     with pytest.raises(MissingCaptionError, match="no music caption"):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from musiscene import media
-from musiscene.captions._video.reading import read
+from musiscene.captions._video.reading import Reading, read
 from musiscene.captions._video.shots import Cut, find_cuts
 from musiscene.types import Job
 
@@ -94,6 +94,17 @@ def test_black_at_both_ends_is_no_cut(montages: ModuleType, tmp_path: Path) -> N
             yield (one.frame(k) * share).clip(0, 255).astype(np.uint8)
 
     assert cuts_of(frames(), montages, tmp_path) == []
+
+
+def test_a_thinly_read_clip_is_survived() -> None:
+    """Of long clips only some pictures are read, seconds apart: dark ones among them are no reason to fail."""
+    rng = np.random.default_rng(3)
+    thumbs = rng.integers(0, 255, (9, 18, 32, 3)).astype(np.uint8)
+    thumbs[4] //= 12
+    times_s = np.arange(9) * 4.0
+    reading = Reading(times_s, thumbs, np.full(9, 30.0), np.zeros(9), (), (), (), ())
+
+    assert all(0 < cut.time_s < 36 for cut in find_cuts(reading))
 
 
 def test_montages_of_unseen_seeds_score_well(montages: ModuleType, tmp_path: Path) -> None:
