@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from musiscene import __version__, ask_cli, evaluate_cli, study_cli, weights_cli
+from musiscene import __version__, ask_cli, evaluate_cli, showcase_cli, study_cli, weights_cli
 from musiscene.errors import MusisceneError, RequestError, explain
 
 if TYPE_CHECKING:
@@ -119,6 +119,10 @@ def _parser() -> argparse.ArgumentParser:
 
     added = verb("evaluate", _doctor, "Score captions and music as the paper's tables do.", "evaluating")
     evaluate_cli.add_arguments(added)
+
+    added = verb("showcase", showcase_cli.run, "Make a page of comparisons that opens anywhere, without a server.",
+                 "making the showcase")  # fmt: skip
+    showcase_cli.add_arguments(added)
 
     added = verb("serve", _serve, "Start the page.", "serving the page")
     added.add_argument("--host", help="address to listen on (default 127.0.0.1)")
