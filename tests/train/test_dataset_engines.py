@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -135,10 +136,12 @@ def killed_and_resumed(config: Path, out: Path, environment: dict[str, str], *op
     os.killpg(started.pid, signal.SIGKILL)
     started.wait()
     finished = {path.name: path.stat().st_mtime_ns for path in (out / "parts").glob("part-*.parquet")}
-    assert finished and not (out / "README.md").exists()
+    assert 0 < len(finished) < CLIPS // 2 and not (out / "README.md").exists()
     done = subprocess.run(command(config, *options), env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert f"{CLIPS} clips, {sum(1 for _ in finished) * 2} of them finished before" in done.stderr
+    # a worker that outlives its driver by a moment may finish one more chunk
+    before = re.search(rf"{CLIPS} clips, (\d+) of them finished before", done.stderr)
+    assert before and int(before[1]) >= 2 * len(finished)
     for name, written in finished.items():
         assert (out / "parts" / name).stat().st_mtime_ns == written, f"{name} was done twice"
 

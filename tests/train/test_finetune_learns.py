@@ -248,10 +248,10 @@ def test_a_trained_adapter_names_the_scene_of_new_music(
         "trainable": "adapter",
         "data": {"path": "dataset"},
         "weights": {name: str(path) for name, path in paths.items()},
-        "optimiser": {"epochs": 24, "effective_batch": 16, "lr": 2e-3, "warmup_epochs": 2.0, "clip": 1.0},
+        "optimiser": {"epochs": 16, "effective_batch": 16, "lr": 2e-3, "warmup_epochs": 2.0, "clip": 1.0},
         "batches": {"rows": 16},
         "memory": {"gradient_checkpointing": False},
-        "validation": {"captions": 12, "max_new": 16, "patience": 12},
+        "validation": {"captions": 24, "max_new": 16, "patience": 0},
         "output": {"tensorboard": False},
     }
     assert finetune([str(write_toml(tmp_path / "finetune.toml", config))]) == 0
