@@ -290,8 +290,10 @@ class Pipeline:
         """Run one captioner in a worker thread; everything that happens becomes an event."""
         missing = set(request.kinds)
         try:
+            job = workers.job("caption", request.kinds)
+            self._tell_loading(spec, job)
             captioner = self.pool.captioner(spec)
-            for caption in captioner.describe(request, workers.job("caption", request.kinds)):
+            for caption in captioner.describe(request, job):
                 missing.discard(caption.kind)
                 workers.put(CaptionReady(caption))
             for kind in missing:
@@ -302,6 +304,11 @@ class Pipeline:
             for kind in CaptionKind:
                 if kind in missing:
                     workers.put(KindUnavailable(kind, explain(error, f"writing the {kind} caption")))
+
+    def _tell_loading(self, spec: BackendSpec, job: Job) -> None:
+        """Say that a network is being loaded; what has none is there at once."""
+        if spec.packages and not self.pool.is_loaded(spec):
+            job.progress(0.0, f"Loading {spec.name}")
 
     # -- music ---------------------------------------------------------------------------------------------------
 
@@ -392,6 +399,8 @@ class Pipeline:
         per_take = len(requests) // options.takes
         done = 0
         try:
+            job = workers.job("soundtrack", frozenset(request.caption.kind for request in requests))
+            self._tell_loading(spec, job)
             generator = self.pool.generator(spec)
             told_s = [0.0] * len(requests)
 
@@ -400,7 +409,6 @@ class Pipeline:
                 workers.put(SoundPart(kind, take, told_s[number], piece, sample_rate))
                 told_s[number] += piece.shape[-1] / sample_rate
 
-            job = workers.job("soundtrack", frozenset(request.caption.kind for request in requests))
             job = replace(job, heard=heard)
             for soundtrack in generator.generate(requests, job):
                 take = done // per_take + 1

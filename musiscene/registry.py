@@ -183,6 +183,10 @@ class Pool:
         loaded: MusicGenerator = self._get(spec)
         return loaded
 
+    def is_loaded(self, spec: BackendSpec) -> bool:
+        """Whether `spec` is ready to be used; loading it for the first time may take a minute."""
+        return id(spec) in self._loaded
+
     def why_unavailable(self, spec: BackendSpec) -> str | None:
         """Why `spec` cannot run here with this pool's options, and the next step; None when it can."""
         return spec.why_unavailable(self.options.get(spec.name))

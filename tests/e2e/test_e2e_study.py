@@ -107,7 +107,7 @@ def to_first_trial(page: Page, address: str) -> None:
     for number in range(1, 7):
         expect(page.locator("h2")).to_have_text(f"Round {number} of 6", timeout=SLOW_MS)
         page.get_by_role("button", name="Play the three noises").press("Enter")
-        expect(page.locator("fieldset")).to_be_enabled(timeout=SLOW_MS)
+        expect(page.get_by_role("button", name="Noise 1")).to_be_enabled(timeout=SLOW_MS)
         page.get_by_role("button", name="Noise 1").press("Enter")
     expect(page.locator("h1")).to_have_text("Practice", timeout=SLOW_MS)
     rate(page)
