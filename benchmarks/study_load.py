@@ -175,7 +175,7 @@ def database(kind: str, folder: Path) -> Iterator[str]:
     if kind == "sqlite":
         yield f"sqlite:///{folder / 'study.db'}"
         return
-    with private_postgres() as url:
+    with private_postgres(durable=True) as url:
         yield url
 
 

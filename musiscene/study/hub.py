@@ -74,18 +74,17 @@ class DatasetKeeper:
         Raises:
             StorageError: The Hub cannot be reached, so nobody knows whether there are answers already.
         """
-        from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError
+        from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError, RepositoryNotFoundError
 
         if self._file.exists() and self._file.stat().st_size:
             return False
         self._file.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self._file.parent) as folder:
             try:
-                fetched = self._api.hf_hub_download(
-                    self._repo_id, FILE, repo_type="dataset", local_dir=folder, force_download=True
-                )
+                fetched = self._api.hf_hub_download(self._repo_id, FILE, repo_type="dataset", local_dir=folder)
             except (EntryNotFoundError, RepositoryNotFoundError) as error:
-                if _denied(error):
+                # "Not here" is also said to who may not know, and when nobody answered: then there may be answers.
+                if _denied(error) or isinstance(error, LocalEntryNotFoundError):
                     raise self._unreachable(error) from error
                 return False
             except Exception as error:
@@ -176,6 +175,6 @@ def _sha256(path: Path) -> str:
 
 
 def _denied(error: BaseException) -> bool:
-    """Whether the Hub said 401 or 403: it also says "not found" to those who may not know."""
+    """Whether the Hub said 401 or 403."""
     status = getattr(getattr(error, "response", None), "status_code", None)
     return status in (401, 403)

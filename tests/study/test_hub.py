@@ -56,7 +56,7 @@ def handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
                 return self.answer(401)
             if self.path == "/api/repos/create":
                 hub.exists, hub.private = True, json.loads(body).get("private", False)
-                return self.answer(200, json.dumps({"url": f"{self.headers['Host']}/datasets/lab/answers"}).encode())
+                return self.answer(200, json.dumps({"url": f"http://{self.headers['Host']}/datasets/lab/answers"}).encode())
             if "/preupload/" in self.path:
                 files = [
                     {"path": f["path"], "uploadMode": "regular", "shouldIgnore": False}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from musiscene.study.analysis.models import Difference
 from musiscene.study.analysis.plots import balance_words, figures, rendered
@@ -245,10 +246,10 @@ def _both(analysis: Analysis) -> Iterable[tuple[str, Statements]]:
         yield "After screening", analysis.screened
 
 
-def _figure(drawn: dict[str, object], name: str, caption: str) -> str:
+def _figure(drawn: Mapping[str, Callable[[], Any]], name: str, caption: str) -> str:
     if name not in drawn:
         return ""
-    svg = rendered(drawn[name], "svg").decode("utf-8")  # type: ignore[arg-type]
+    svg = rendered(drawn[name], "svg").decode("utf-8")
     # Ids of two drawings in one page must not meet.
     for prefix in ('id="', "url(#", 'xlink:href="#'):
         svg = svg.replace(prefix, f"{prefix}{name}-")
