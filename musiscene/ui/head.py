@@ -40,6 +40,10 @@ def head(url: Callable[[str], str]) -> str:
     )
 
 
+_OTHERS = ("/study/", "/results")
+"""Pages that are not Gradio's: a participant gets nothing of the comparison page."""
+
+
 class Head:
     """ASGI middleware that puts `text` behind `<head>` of Gradio's pages."""
 
@@ -48,7 +52,7 @@ class Head:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http" or scope["method"] != "GET":
+        if scope["type"] != "http" or scope["method"] != "GET" or scope["path"].startswith(_OTHERS):
             await self._app(scope, receive, send)
             return
         start: Message | None = None
