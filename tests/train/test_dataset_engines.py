@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
-import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pyarrow.parquet as pq
 import pytest
 import soundfile
@@ -133,15 +133,17 @@ def killed_and_resumed(config: Path, out: Path, environment: dict[str, str], *op
     )
     while not list((out / "parts").glob("part-*.parquet")) and started.poll() is None:
         time.sleep(0.02)
-    os.killpg(started.pid, signal.SIGKILL)
+    everything = [psutil.Process(started.pid), *psutil.Process(started.pid).children(recursive=True)]
+    for process in everything:  # Ray's own processes too: they would outlive their driver by a moment
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
     started.wait()
     finished = {path.name: path.stat().st_mtime_ns for path in (out / "parts").glob("part-*.parquet")}
     assert 0 < len(finished) < CLIPS // 2 and not (out / "README.md").exists()
     done = subprocess.run(command(config, *options), env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    # a worker that outlives its driver by a moment may finish one more chunk
     before = re.search(rf"{CLIPS} clips, (\d+) of them finished before", done.stderr)
-    assert before and int(before[1]) >= 2 * len(finished)
+    assert before and 2 * len(finished) <= int(before[1]) < CLIPS
     for name, written in finished.items():
         assert (out / "parts" / name).stat().st_mtime_ns == written, f"{name} was done twice"
 
