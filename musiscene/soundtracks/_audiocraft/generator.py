@@ -78,7 +78,7 @@ class AudiocraftGenerator:
             process = WorkerProcess(self._python, self._environment)
             order = {"do": "load", "model": self._model, "text_encoder": str(self._text_encoder or "")}
             try:
-                self._facts = process.ask(order, job.check, lambda done, total: None)["ready"]
+                self._facts = process.ask(order, job.check, lambda *_: None)["ready"]
             except BaseException:
                 process.close()
                 raise
@@ -111,10 +111,14 @@ class AudiocraftGenerator:
         if any(request.melody is not None for request in batch) and not self._facts["melody"]:
             raise RequestError(f"{self._name} cannot follow a melody. Use musicgen-melody, or leave it out.")
 
-        def progress(done: int, total: int) -> None:
-            # Beyond one window the package counts from its start but names the window's length as the whole.
+        furthest = 0.0
+
+        def progress(group: int, groups: int, done: int, total: int) -> None:
+            # Beyond one window the package names the window's length as the whole, and counts what it repeats again.
+            nonlocal furthest
             total = max(total, math.ceil(duration_s * 50))
-            job.progress(share[0] + share[1] * 0.95 * min(1.0, done / total), f"{done} of about {total} steps")
+            furthest = max(furthest, (group + min(1.0, done / total)) / groups)
+            job.progress(share[0] + share[1] * 0.95 * furthest, f"{done} of about {total} steps")
 
         with tempfile.TemporaryDirectory(prefix="musiscene-audiocraft-") as name:
             folder = Path(name)

@@ -59,14 +59,14 @@ class WorkerProcess:
         return self._process.poll() is None
 
     def ask(
-        self, order: dict[str, Any], check: Callable[[], None], progress: Callable[[int, int], None]
+        self, order: dict[str, Any], check: Callable[[], None], progress: Callable[[int, int, int, int], None]
     ) -> dict[str, Any]:
         """Give an order and wait for its answer.
 
         Args:
             order: As the worker documents them.
             check: Called ten times a second; when it raises `Stopped`, the worker is stopped.
-            progress: Told (steps done, steps in all).
+            progress: Told (groups done, groups in all, steps of this group done, steps of it in all).
 
         Raises:
             Stopped: By `check` or `progress`.

@@ -6,7 +6,7 @@ files in a folder that the order names.
 ```text
 {"do": "load", "model": …, "text_encoder": …}    -> {"ready": {"sample_rate": …, "channels": …, "melody": …, …}}
 {"do": "make", "folder": …, "requests": [{"text", "seed", "melody"}…], "duration_s": …, "sampling": {…}}
-                                                 -> {"progress": [done, total]}… {"made": ["0.npy", …]}
+                                                 -> {"progress": [group, groups, done, total]}… {"made": ["0.npy", …]}
 {"do": "stop"}                                   -> {"error": "stopped"}, while something is made
                                                  or {"error": KIND, "message": …}, KIND being memory, weights or defect
 ```
@@ -24,6 +24,10 @@ import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+_PLACES = 64
+"""Texts are padded to a multiple of this. The package's layers look at the padding, so it must not depend on the batch;
+in training, too, texts were padded to the longest of many."""
 
 
 class _StoppedError(Exception):
@@ -74,6 +78,8 @@ class Worker:
         self.say = say
         self.stop = threading.Event()
         self.model: Any = None
+        self.before, self.share = 0, 1
+        """Of the groups that an order is made in: how many are done, and how many there are."""
 
     def load(self, order: dict[str, Any]) -> None:
         """Load a model; answers what it is."""
@@ -90,6 +96,9 @@ class Worker:
         self.model = MusicGen.get_pretrained(order["model"])
         self.model.set_custom_progress_callback(self._progress)
         conditions = self.model.lm.condition_provider.conditioners
+        for condition in conditions.values():
+            if hasattr(condition, "t5_tokenizer"):
+                condition.t5_tokenizer = _Padded(condition.t5_tokenizer)
         self.say(
             {
                 "ready": {
@@ -104,12 +113,33 @@ class Worker:
         )
 
     def make(self, order: dict[str, Any]) -> None:
-        """Make music for each request, all in one batch."""
+        """Make music for each request; those whose texts take as much room are one batch."""
+        import numpy as np
+
+        groups: dict[int, list[int]] = {}
+        for row, request in enumerate(order["requests"]):
+            groups.setdefault(self._places(request["text"]), []).append(row)
+        self.before, self.share = 0, len(groups)
+        names = [f"{row}.npy" for row in range(len(order["requests"]))]
+        for rows in groups.values():
+            sound = self._batch([order["requests"][row] for row in rows], order)
+            for row, waveform in zip(rows, sound, strict=True):
+                np.save(Path(order["folder"]) / names[row], waveform)
+            self.before += 1
+        self.say({"made": names})
+
+    def _places(self, text: str) -> int:
+        for condition in self.model.lm.condition_provider.conditioners.values():
+            if hasattr(condition, "t5_tokenizer"):
+                return int(condition.t5_tokenizer([text], return_tensors="pt", padding=True)["input_ids"].shape[1])
+        return len(text.split())
+
+    def _batch(self, requests: list[dict[str, Any]], order: dict[str, Any]) -> Any:
+        """Sound `(rows, channels, samples)` of one batch."""
         import numpy as np
         import torch
         from audiocraft.utils import utils  # type: ignore[import-not-found]
 
-        requests, folder = order["requests"], Path(order["folder"])
         generators = [
             torch.Generator(self.model.device).manual_seed(int(request["seed"]) % 2**62) for request in requests
         ]
@@ -138,15 +168,23 @@ class Worker:
                     sound = self.model.generate(texts, progress=True)
         finally:
             utils.multinomial = plain
-        names = [f"{row}.npy" for row in range(len(requests))]
-        for name, waveform in zip(names, sound.float().cpu().numpy(), strict=True):
-            np.save(folder / name, waveform)
-        self.say({"made": names})
+        return sound.float().cpu().numpy()
 
     def _progress(self, done: int, total: int) -> None:
         if self.stop.is_set():
             raise _StoppedError
-        self.say({"progress": [done, total]})
+        self.say({"progress": [self.before, self.share, done, total]})
+
+
+class _Padded:
+    """A tokenizer that pads to a multiple of `_PLACES`."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+
+    def __call__(self, texts: list[str], **options: Any) -> Any:
+        """As the tokenizer that it stands for."""
+        return self._tokenizer(texts, **{**options, "padding": True, "pad_to_multiple_of": _PLACES})
 
 
 class _Local:

@@ -287,7 +287,7 @@ class _Sounds:
     def push(self, codes: Tensor) -> None:
         """Take the next codes `(rows, codebooks, frames)`."""
         self.known += codes.shape[-1]
-        parts: tuple[Tensor, ...] = torch.split(codes.to(self.device), self.size)  # type: ignore[no-untyped-call]
+        parts = torch.split(codes.to(self.device), self.size)
         for stream, part in zip(self.streams, parts, strict=True):
             self._tell(stream, stream.push(part, last=self.known >= self.frames))
 
