@@ -70,14 +70,14 @@ class Server:
         self._process = subprocess.Popen(
             self._command, env=self._environment, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        for _ in range(1200):
+        for _ in range(6000):
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:
                     return
             if self._process.poll() is not None:
                 raise RuntimeError("The server did not start.")
             time.sleep(0.05)
-        raise RuntimeError("The server did not answer within a minute.")
+        raise RuntimeError("The server did not answer within five minutes.")
 
     def kill(self) -> None:
         """SIGKILL: no handler runs, nothing is flushed."""
