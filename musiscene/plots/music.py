@@ -72,7 +72,10 @@ def _draw_chroma(axes: Axes, ink: Ink, chroma: Sequence[float], key: str) -> Non
         axes.bar(k, height, 0.72, color=ink.accent, alpha=1.0 if k == tonic else 0.5 if inside else 0.18, lw=0)
     axes.set_xlim(-0.6, 11.6)
     axes.set_ylim(0, 1.4)
-    axes.set_xticks(range(12), PITCHES)
+    names = list(PITCHES)
+    if tonic is not None and " " in key:  # spelled as the key is: D♭ in D flat major, C♯ in C sharp minor
+        names[tonic] = key.split()[0].replace("#", "♯").replace("b", "♭")
+    axes.set_xticks(range(12), names)
     if tonic is not None:
         name = axes.get_xticklabels()[tonic]
         name.set_color(ink.text)
