@@ -50,7 +50,7 @@ def served(frozen: Bundle, tmp_path: Path) -> Iterator[tuple[str, Database]]:
     environment = {**os.environ, "MUSISCENE_DATA_DIR": str(tmp_path)}
     process = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=subprocess.DEVNULL)
     try:
-        for _ in range(1200):
+        for _ in range(6000):
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
                     break
