@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test check unit slow e2e audiocraft examples bench clean
+.PHONY: demo test check unit slow e2e audiocraft examples bench clean space space-check
 
 demo: $(VENV)/.core  ## start the page; its address is printed
 	$(BIN)/python -m musiscene serve
@@ -35,6 +35,17 @@ examples: $(VENV)/.core  ## render the example clips anew
 
 bench: $(VENV)/.test  ## all the figures of docs/benchmarks.md
 	for script in benchmarks/[a-z]*.py; do $(BIN)/python $$script || exit 1; done
+
+space-check: $(VENV)/.core  ## what has to hold before a Space is pushed; in an environment made for it
+	$(BIN)/python -m musiscene.space_cli check
+
+space: $(VENV)/.core  ## push to a Space: make space SPACE=OWNER/NAME, or make space OWNER/NAME; GPU=1 for ZeroGPU
+	$(BIN)/python -m musiscene.space_cli push $(if $(GPU),--gpu) $(or $(SPACE),$(filter-out space,$(MAKECMDGOALS)))
+
+ifeq ($(firstword $(MAKECMDGOALS)),space)  # OWNER/NAME is no target to make
+$(filter-out space,$(MAKECMDGOALS)):
+	@:
+endif
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed."; exit 1; }

@@ -41,6 +41,10 @@ class Settings:
     """Private dataset on the Hub that the study's database is kept in, where the disk is not: user/name."""
     results_password: str = field(default="", repr=False)
     """Secret. Opens /results; without it that page does not exist."""
+    api_keys: str = field(default="", repr=False)
+    """Secret. Keys that programs have to show, separated by commas; none are wanted when empty."""
+    api_per_hour: int = 120
+    """Calls of the endpoints that one visitor (or one key) has an hour; 0 for no limit."""
     profile: str = "auto"
     soundfont: Path | None = None
     """Another SoundFont (.sf2) for the arranger."""

@@ -22,6 +22,7 @@ from musiscene.types import CaptionKind
 from musiscene.ui.ask_view import LONGEST_QUESTION
 from musiscene.ui.compare_page import build_page
 from musiscene.ui.desk import Desk
+from musiscene.ui.endpoints import Endpoints, Guard, score_routes
 from musiscene.ui.examples import Example, find_examples
 from musiscene.ui.files import Assets, routes
 from musiscene.ui.handlers import Handlers
@@ -87,6 +88,7 @@ def build_app(
     app.desk, app.assets, app.marked = desk, assets, Markers()
     with app:
         handlers = Handlers(desk, examples, Path(get_upload_folder()))
+        Endpoints(desk, Path(get_upload_folder())).mount()  # first: their names are promised, the page's are not
         build_page(pipeline, handlers, app.marked)
     app.queue(default_concurrency_limit=8, max_size=200, api_open=False)
     return app
@@ -99,11 +101,12 @@ def launch_options(app: App) -> dict[str, Any]:
         "theme": gr.themes.Base(font=list(SYSTEM_FONTS), font_mono=list(SYSTEM_MONO)),
         "i18n": app.marked.i18n(),
         "app_kwargs": {
-            "routes": [*routes(app.desk, app.assets), *mounted_routes(settings)],
-            "middleware": [Middleware(Head, text=head(app.assets.url))],
+            "routes": [*routes(app.desk, app.assets), *score_routes(app.desk), *mounted_routes(settings)],
+            "middleware": [Middleware(Guard), Middleware(Head, text=head(app.assets.url))],
         },
-        # Uploads are linked into their comparison's folder and served from there; Gradio serves none of them.
-        "blocked_paths": [get_upload_folder(), str(settings.work_dir), str(settings.data_dir)],
+        # Uploads are linked into their comparison's folder and served from there; `Guard` keeps Gradio from
+        # serving any. They are not blocked here as well, since programs could then name none of theirs.
+        "blocked_paths": [str(settings.work_dir), str(settings.data_dir)],
         "max_file_size": settings.limits.max_bytes,
         "footer_links": [],
         "run_history": False,
