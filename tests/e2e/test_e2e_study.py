@@ -91,7 +91,7 @@ def rate(page: Page, presses: int = 1) -> None:
 
 def next_page(page: Page, button: str = "Next") -> None:
     """Leave the page by its button, and wait for the following one."""
-    before = page.locator("header").inner_text()
+    before = page.locator("header").text_content() or ""
     page.get_by_role("button", name=button, exact=True).press("Enter")
     expect(page.locator("header")).not_to_have_text(before, timeout=SLOW_MS)
 
@@ -132,7 +132,7 @@ def test_a_whole_study(
     assert barriers(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= look["viewport"]["width"]  # type: ignore[index]
     rate(page, presses=3)
-    place = page.locator("header").inner_text()
+    place = page.locator("header").text_content() or ""
     page.reload()
     expect(page.locator("header")).to_have_text(place, timeout=SLOW_MS)
     expect(page.locator("output").first).to_have_text("53 · Fair", timeout=SLOW_MS)  # what was set is still set
@@ -144,7 +144,7 @@ def test_a_whole_study(
     rate(other, presses=20)
     other.get_by_role("button", name="Next", exact=True).press("Enter")
     expect(other.locator("#message")).to_contain_text("another tab", timeout=SLOW_MS)
-    expect(other.locator("header")).to_have_text(page.locator("header").inner_text())
+    expect(other.locator("header")).to_have_text(page.locator("header").text_content() or "")
     other.close()
     for typed in ("/../../etc/passwd", "?page=9", "#step=9", "/api/save", "?PROLIFIC_PID=%3Cscript%3E"):
         page.goto(address + typed)
