@@ -64,7 +64,7 @@ def test_no_barriers_in_the_states_that_are_no_one_s_wish(
     page.click("#ms-describe")
     page.wait_for_selector(".ms-card[data-state=working]", timeout=WORK_MS)
     assert barriers(page) == []
-    page.locator(".ms-imagine summary").click(timeout=WORK_MS)
+    page.locator(".ms-card.ms-kind-msi .ms-imagine summary").click(timeout=WORK_MS)
     page.wait_for_function("!document.body.classList.contains('ms-busy')", timeout=WORK_MS)
     page.locator(".ms-ask-missing summary").click()
     assert barriers(page) == []
