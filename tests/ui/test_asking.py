@@ -94,9 +94,7 @@ def test_the_same_question_asked_again_is_answered_anew(desk: Desk, clip_path: P
     assert [seed for _, _, seed in listener.asked] == [0, 1]
 
 
-def test_an_answer_can_be_stopped_and_what_is_written_stays(
-    desk: Desk, clip_path: Path, listener: Listener
-) -> None:
+def test_an_answer_can_be_stopped_and_what_is_written_stays(desk: Desk, clip_path: Path, listener: Listener) -> None:
     """Stopping ends the answer, not the comparison; a second question waits for it."""
     comparison = desk.open_file(clip_path, "clip.mp4")
     desk.asker.ask(comparison, "Which instruments?", PERSON)

@@ -13,8 +13,8 @@ import pytest
 from musiscene.errors import MissingStreamError, RequestError, StorageError
 from musiscene.settings import Settings
 from musiscene.types import CaptionKind
-from musiscene.ui.comparison import Comparison
 from musiscene.ui.choices import Choices
+from musiscene.ui.comparison import Comparison
 from musiscene.ui.desk import Desk
 
 PERSON = "0123456789abcdef"

@@ -12,8 +12,8 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from musiscene.types import CaptionKind
-from musiscene.ui.comparison import Comparison
 from musiscene.ui.choices import Choices
+from musiscene.ui.comparison import Comparison
 from musiscene.ui.desk import Desk
 from musiscene.ui.files import Assets, routes
 

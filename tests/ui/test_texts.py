@@ -45,7 +45,9 @@ def test_every_text_is_used() -> None:
     everything = "\n".join(sources)
     put_together = re.compile(r"(kind|brief|mix|profile|band|waiting|done)_\w+")
 
-    unused = {key for key in ENGLISH if not re.search(f"['\"]{key}['\"]", everything) and not put_together.fullmatch(key)}
+    unused = {
+        key for key in ENGLISH if not re.search(f"['\"]{key}['\"]", everything) and not put_together.fullmatch(key)
+    }
 
     assert unused == set()
 
