@@ -101,6 +101,7 @@ def to_first_trial(page: Page, address: str) -> None:
     page.goto(f"{address}?PROLIFIC_PID=5f0000000000000000000001&STUDY_ID=s1&SESSION_ID=x1&lang=en")
     page.get_by_role("button", name="I take part", exact=True).press("Enter")
     expect(page.locator("h1")).to_have_text("Set the volume", timeout=SLOW_MS)
+    expect(page.get_by_role("button", name="Play")).to_be_enabled(timeout=SLOW_MS)
     page.get_by_role("button", name="Play").press("Enter")
     expect(page.get_by_role("button", name="Continue")).to_be_enabled(timeout=SLOW_MS)
     next_page(page, "Continue")
