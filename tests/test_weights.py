@@ -117,9 +117,12 @@ def test_every_entry_says_what_a_person_needs() -> None:
         assert entry.name == name
         assert entry.license
         assert entry.summary.endswith(".")
-        assert bool(entry.repo_id) != bool(entry.hint), name
+        assert bool(entry.repo_id) + bool(entry.urls) + bool(entry.hint) == 1, name
         if entry.repo_id:
             assert entry.files
+            assert entry.size_gb > 0
+        if entry.urls:
+            assert all(url.startswith("https://") for url in entry.urls)
             assert entry.size_gb > 0
         step = weights.next_step(name)
         assert name in step or "FILE" in step or entry.hint

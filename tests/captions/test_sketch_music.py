@@ -142,6 +142,7 @@ def test_without_sound_one_sentence_says_what_to_do() -> None:
         describe(None)
 
 
+@pytest.mark.slow
 def test_a_long_track_is_listened_to_in_excerpts(clip_of: Callable[..., Clip]) -> None:
     """Above six minutes three excerpts stand for the whole, and the evidence says which."""
     wave = np.tile(song(8.0), 50)

@@ -179,6 +179,7 @@ def _real_videos(folder: Path) -> Iterator[tuple[Path, str]]:
             yield folder / entry["name"], entry["content"].lower()
 
 
+@pytest.mark.slow
 @pytest.mark.media
 def test_faces_are_only_seen_where_people_are(real_media: Path) -> None:
     """Among short real clips no face is reported where the description names no person."""

@@ -107,6 +107,7 @@ def test_a_thinly_read_clip_is_survived() -> None:
     assert all(0 < cut.time_s < 36 for cut in find_cuts(reading))
 
 
+@pytest.mark.slow
 def test_montages_of_unseen_seeds_score_well(montages: ModuleType, tmp_path: Path) -> None:
     """On a few montages with fades, flashes and camera moves, nearly all cuts are found and hardly any is invented."""
     found = invented = missed = 0

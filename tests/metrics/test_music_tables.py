@@ -90,6 +90,7 @@ def test_result_says_how_it_was_made(sets: Path, networks: Networks) -> None:
     json.dumps(document, allow_nan=False)
 
 
+@pytest.mark.slow
 def test_recipes_differ(sets: Path, networks: Networks) -> None:
     """The three recipes give three values: their name belongs to a number."""
     values = {recipe: scores(sets, networks, recipe=recipe).fad.value for recipe in fad.RECIPES}  # type: ignore[union-attr]

@@ -129,6 +129,7 @@ def test_the_captured_shape_gives_the_eager_result(melody: bool) -> None:
     torch.testing.assert_close(fixed.memory.keys, exact.memory.keys, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_step_has_no_branch_that_depends_on_data() -> None:
     """`torch.export`, which refuses code that reads values back, takes it whole, sampling and writing included."""
     loop = looping(random_musicgen(), texts(2), 16, Sampling(top_k=20, top_p=0.9))

@@ -138,6 +138,7 @@ def test_ratings_count_for_the_soundtrack_they_were_given_to(tmp_path: Path) -> 
         build_showcase([folder], tmp_path / "site", ratings=ratings)
 
 
+@pytest.mark.slow
 def test_the_verb_says_where_the_page_is(tmp_path: Path) -> None:
     """`python -m musiscene showcase` prints one JSON document with the page's path; a refusal is one line."""
     comparison(tmp_path / "one")

@@ -161,6 +161,7 @@ def test_when_most_do_it_the_stimulus_is_at_fault() -> None:
     assert screening.excluded == {}
 
 
+@pytest.mark.slow
 def test_screening_is_told_and_raw_stays(ratings: pd.DataFrame) -> None:
     """Who gives everything 50 is left out of one column only, by a rule with a name and a source."""
     table = ratings.copy()
@@ -199,6 +200,7 @@ class Outside(HTMLParser):
         ]
 
 
+@pytest.mark.slow
 def test_the_report_stands_alone(ratings: pd.DataFrame) -> None:
     """One file without addresses; hostile names are text; the paper's values stand beside ours."""
     asked = replace(
@@ -247,6 +249,7 @@ def test_other_trial_types_find_their_effects(trial: str) -> None:
     assert gaps["alphaone", "gammathree"].estimate == pytest.approx(12, abs=8)
 
 
+@pytest.mark.slow
 def test_power_grows_with_people() -> None:
     """More participants find the same difference more often, with a narrower interval."""
     few, many = power(design(checks=""), 15.0, [5, 20], studies=4)

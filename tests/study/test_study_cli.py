@@ -24,6 +24,7 @@ def test_a_design_with_a_mistake_is_one_line(tmp_path: Path, capsys: pytest.Capt
     assert capsys.readouterr().err.startswith("musiscene: bad.toml, line 5: seed must be a whole number")
 
 
+@pytest.mark.slow
 def test_from_design_to_report(
     make_bundle: Callable[..., Bundle],
     renditions: Path,

@@ -44,6 +44,7 @@ def test_our_head_comes_first_in_gradio_s_pages_and_in_no_other() -> None:
     assert browser.head("/").text == ""
 
 
+@pytest.mark.slow
 def test_gradio_is_imported_whole_but_writes_no_stubs() -> None:
     """Its components work; the function that rewrites stub files at every import is not run."""
     code = (

@@ -6,6 +6,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 from musiscene.pipeline import Pipeline
 from musiscene.ui.availability import Availability
 from musiscene.ui.machine_view import machine_view
@@ -41,6 +43,7 @@ def test_it_speaks_other_languages(pipeline: Pipeline) -> None:
     assert view["facts"][0][0] == "Procesador"
 
 
+@pytest.mark.slow
 def test_looking_costs_no_torch() -> None:
     """The page of a small machine does not load gigabytes to say that they are not needed."""
     code = (

@@ -24,7 +24,7 @@ from musiscene.types import Clip, Job
 
 KEPT = 16
 """Pictures kept for people, look, palette and strip, evenly spaced in time."""
-RATES = ((90.0, 30.5), (1200.0, 12.0), (np.inf, 8.0))
+RATES = ((90.0, 30.5), (300.0, 12.0), (np.inf, 8.0))
 """Frames a second that are read, by the length of a clip in seconds."""
 MOST_STEP_S = 0.5
 """Moments farther apart tell nothing of the camera's motion."""
