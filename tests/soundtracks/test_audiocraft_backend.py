@@ -111,6 +111,7 @@ def test_audiocraft_stops_within_a_step_and_works_on(generator: Any) -> None:
         if len(seen) == 3:
             stop.set()
 
+    made(generator, asked("x"))
     process = generator._process
     with pytest.raises(Stopped):
         made(generator, asked("x", 3.0), job=Job(report, stop))

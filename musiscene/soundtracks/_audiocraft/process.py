@@ -36,6 +36,7 @@ class WorkerProcess:
     def __init__(self, python: Path, environment: dict[str, str] | None = None) -> None:
         worker = Path(__file__).with_name("worker.py")
         self._last_words: list[str] = []
+        self._ended = False
         self._answers: queue.Queue[dict[str, Any] | None] = queue.Queue()
         try:
             self._process = subprocess.Popen(
@@ -55,8 +56,8 @@ class WorkerProcess:
 
     @property
     def alive(self) -> bool:
-        """Whether it still runs."""
-        return self._process.poll() is None
+        """Whether it still runs. What has closed its output is ending, even while the system still counts it."""
+        return not self._ended and self._process.poll() is None
 
     def ask(
         self, order: dict[str, Any], check: Callable[[], None], progress: Callable[[int, int, int, int], None]
@@ -80,7 +81,9 @@ class WorkerProcess:
                 try:
                     answer = self._answers.get(timeout=0.1)
                 except queue.Empty:
-                    continue
+                    if self.alive or not self._answers.empty():
+                        continue
+                    answer = None
                 if answer is not None and "progress" in answer:
                     progress(*answer["progress"])
                     continue
@@ -91,6 +94,7 @@ class WorkerProcess:
 
     def _checked(self, answer: dict[str, Any] | None) -> dict[str, Any]:
         if answer is None:
+            self.close()
             words = self._last_words[-1] if self._last_words else "it said nothing"
             raise BackendUnavailableError(f"audiocraft's process ended while it worked: {words}")
         kind, message = answer.get("error"), answer.get("message", "")
@@ -104,7 +108,7 @@ class WorkerProcess:
 
     def close(self) -> None:
         """End it."""
-        if self.alive:
+        if self._process.poll() is None:
             self._process.kill()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=_GRACE_S)
@@ -134,6 +138,7 @@ class WorkerProcess:
                 self._answers.put(json.loads(line))
             except ValueError:
                 _log.debug("audiocraft: %s", line.rstrip())
+        self._ended = True
         self._answers.put(None)
 
     def _keep_words(self) -> None:
