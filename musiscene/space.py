@@ -88,9 +88,10 @@ def problems(root: Path) -> list[str]:
 
 def _versions(root: Path, values: dict[str, Any]) -> Iterator[str]:
     python = str(values.get("python_version", ""))
+    # Only the front matter speaks to a Space; the file itself would choose everybody's Python on their own machine.
     named = _line(root / ".python-version")
-    if named != python:
-        yield f".python-version says {named or 'nothing'}, README.md says {python}."
+    if named and named != python:
+        yield f".python-version says {named}, README.md says {python}."
     if not python.startswith(ZERO_GPU_PYTHON):
         yield f"ZeroGPU runs Python {' or '.join(ZERO_GPU_PYTHON)}, not {python}."
     torch = _line(root / "pre-requirements.txt").removeprefix("torch==")
