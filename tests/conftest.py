@@ -11,6 +11,11 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from hypothesis import settings as hypothesis_settings
+
+# How long one example takes says more of the machine than of the code.
+hypothesis_settings.register_profile("musiscene", deadline=None)
+hypothesis_settings.load_profile("musiscene")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
