@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from musiscene.errors import BackendError, RequestError
-from musiscene.registry import BackendSpec
+from musiscene.registry import BackendSpec, Pool
 from musiscene.types import CaptionKind, Clip, Job
 from musiscene.ui.ask_view import ask_view
 from musiscene.ui.choices import Choices
@@ -48,6 +48,9 @@ def listener(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Listener:
     kinds = frozenset({CaptionKind.MUSIC})
     spec = BackendSpec("listener", lambda options: made, "Answers.", produces=kinds, needs_sound=True, answers=True)
     monkeypatch.setattr(desk.availability, "answerer", lambda: (spec, ""))
+    loaded = Pool.captioner
+    # The pool is shared by all tests and would keep the first listener for the others.
+    monkeypatch.setattr(Pool, "captioner", lambda pool, wanted: made if wanted is spec else loaded(pool, wanted))
     return made
 
 
