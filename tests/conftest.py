@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,23 @@ hypothesis_settings.register_profile("musiscene", deadline=None)
 hypothesis_settings.load_profile("musiscene")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def parity_root() -> Path:
+    """Folder of the parity data, one sub-folder for each network: MUSISCENE_PARITY, or `shared/parity` beside us."""
+    return Path(os.environ.get("MUSISCENE_PARITY") or REPOSITORY.parent / "shared" / "parity")
+
+
+@pytest.fixture(scope="session")
+def one_torch_thread() -> Iterator[None]:
+    """Tiny networks are fastest on one thread, and several threads on busy cores collapse."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

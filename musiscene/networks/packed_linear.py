@@ -37,18 +37,18 @@ class PackedLinear(nn.Linear):
     row reads the plain weight, which is as quick, and many rows gain nothing.
     """
 
-    packed: Tensor | None = None
-
-    def pack(self) -> None:
-        """Arrange the weight for this processor. Call it when the weight is final, and on its device."""
-        self.__dict__["packed"] = arranged(self.weight)  # not a parameter: it is neither saved nor moved
+    def __init__(self, plain: nn.Linear, packed: Tensor) -> None:
+        super().__init__(plain.in_features, plain.out_features, plain.bias is not None, device="meta")
+        self.weight, self.bias = plain.weight, plain.bias
+        self.train(plain.training)
+        self.__dict__["packed"] = packed  # not a parameter: it is neither saved nor moved
 
     def forward(self, input: Tensor) -> Tensor:
         """(..., inputs) -> (..., outputs)."""
         rows = input.numel() // self.in_features
-        packed = self.packed
-        if packed is None or not 2 <= rows <= _MOST_ROWS or torch.is_grad_enabled() or input.dtype != torch.float32:
+        if not 2 <= rows <= _MOST_ROWS or torch.is_grad_enabled() or input.dtype != torch.float32:
             return functional.linear(input, self.weight, self.bias)
+        packed: Tensor = self.__dict__["packed"]
         return product(input, packed, None if self.bias is None else self.bias.detach())
 
 
@@ -60,11 +60,10 @@ def pack(network: nn.Module) -> int:
     taken = 0
     for parent in list(network.modules()):
         for name, child in list(parent.named_children()):
-            if type(child) is nn.Linear and child.weight.device.type == "cpu" and child.weight.dtype == torch.float32:
-                layer = PackedLinear(child.in_features, child.out_features, child.bias is not None, device="meta")
-                layer.weight, layer.bias = child.weight, child.bias
-                layer.train(child.training)
-                layer.pack()
-                setattr(parent, name, layer)
-                taken += 0 if layer.packed is None else layer.weight.nbytes
+            if not isinstance(child, nn.Linear) or type(child) is not nn.Linear:  # a subclass computes otherwise
+                continue
+            packed = arranged(child.weight)
+            if packed is not None:
+                setattr(parent, name, PackedLinear(child, packed))
+                taken += child.weight.nbytes
     return taken

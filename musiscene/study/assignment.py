@@ -82,7 +82,10 @@ def square(design: Design, references: Sequence[bool]) -> tuple[tuple[str, ...],
 
 
 def choose_cell(design: Design, references: Sequence[bool], tested: Tested, seed: int) -> Cell:
-    """The cell whose items were tested least, then whose orders were; what is still equal is drawn.
+    """The cell whose block was used least, then whose orders were; what is still equal is drawn.
+
+    How often a block was used is what explains the counts of the items best (least squares): after whole rounds that is
+    the number of people, and when some left in the middle it tells which block makes up for them.
 
     Args:
         design: Of the study.
@@ -92,17 +95,18 @@ def choose_cell(design: Design, references: Sequence[bool], tested: Tested, seed
     """
     groups = blocks(design.item_count, design.per_participant).blocks
     rows = len(square(design, references)[1])
-    of_item: dict[int, int] = {}
+    of_item = np.zeros(design.item_count)
     for (item, _), count in tested.items():
-        of_item[item] = of_item.get(item, 0) + count
+        of_item[item] += count
+    holds = np.array([[item in group for group in groups] for item in range(design.item_count)], dtype=float)
+    used = np.round(np.linalg.pinv(holds) @ of_item, 6)
     draw = np.random.default_rng([seed, 1]).permutation(len(groups) * rows)
-    best: tuple[int, int, int] | None = None
+    best: tuple[float, int, int] | None = None
     chosen = Cell(0, 0)
     for number, group in enumerate(groups):
-        seen = sum(of_item.get(item, 0) for item in group)
         for offset in range(rows):
             ordered = sum(tested.get((item, (offset + item) % rows), 0) for item in group)
-            rank = (seen, ordered, int(draw[number * rows + offset]))
+            rank = (float(used[number]), ordered, int(draw[number * rows + offset]))
             if best is None or rank < best:
                 best, chosen = rank, Cell(number, offset)
     return chosen

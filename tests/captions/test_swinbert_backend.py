@@ -34,8 +34,8 @@ CONFIG = SwinBertConfig(
 
 
 @pytest.fixture(scope="module", autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
+def _one_thread(one_torch_thread: None) -> None:
+    """All tests here."""
 
 
 @pytest.fixture(scope="module")

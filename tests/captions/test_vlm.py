@@ -33,8 +33,8 @@ SPECS = {"smolvlm": vlm.SPEC, "git-vatex": git_vatex.SPEC}
 
 
 @pytest.fixture(scope="module", autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
+def _one_thread(one_torch_thread: None) -> None:
+    """All tests here."""
 
 
 def save_tokenizer(folder: Path, marks: list[str], size: int) -> None:

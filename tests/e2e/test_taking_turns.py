@@ -88,11 +88,10 @@ def test_a_page_that_is_reloaded_finds_its_work_going_on(page: Page, clip: Path)
     settings(page)
     page.get_by_label("Length of the music (seconds)").fill("60")
     page.click("#ms-both")
-    page.wait_for_selector(".ms-track", timeout=WORK_MS)
+    page.wait_for_selector(".ms-track:not([data-state=ready])", timeout=WORK_MS)
 
     page.reload()
 
-    page.wait_for_selector(".ms-track[data-state=ready]", timeout=WORK_MS)
-    page.get_by_role("button", name="Stop", exact=True).click()
+    expect(page.locator(".ms-track[data-state=ready]")).to_have_count(4, timeout=WORK_MS)
     page.wait_for_function("!document.body.classList.contains('ms-busy')", timeout=WORK_MS)
-    assert page.locator(".ms-track[data-state=ready]").count() >= 1
+    expect(page.locator(".ms-progress-text")).not_to_contain_text("Stopped")

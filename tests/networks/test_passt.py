@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -68,21 +69,12 @@ def test_parity_logits_of_a_small_network(facts: dict, tensors: dict[str, torch.
 
 
 @pytest.mark.slow
-def test_parity_logits_from_a_published_file(facts: dict, tensors: dict[str, torch.Tensor], tmp_path: Path) -> None:
+def test_parity_logits_from_a_published_file(
+    facts: dict, tensors: dict[str, torch.Tensor], recipe_weights: Callable, tmp_path: Path
+) -> None:
     """A full-size file in the published layout loads without a key missing, and gives the original's logits."""
-    random = np.random.RandomState(facts["seed"] + 8)
-    weights = {}
-    for name, shape in facts["passt20_state_dict"].items():
-        values = random.standard_normal(int(np.prod(shape))).astype(np.float32).reshape(shape)
-        if len(shape) > 1 and name.endswith("weight"):
-            values *= np.float32(np.sqrt(2 / np.prod(shape[1:])))
-        elif name.endswith("weight"):
-            values = 1 + np.float32(0.1) * values
-        else:
-            values *= np.float32(0.02)
-        weights[name] = torch.from_numpy(values.astype(np.float32))
     path = tmp_path / "passt-s-f128-20sec-p16-s10-ap.474-swa.pt"
-    torch.save(weights, path)
+    torch.save(recipe_weights(facts["passt20_state_dict"], facts["seed"] + 8), path)
 
     loaded = passt.load_passt(path)
     found = loaded.logits(tensors["passt.wave_1s"][None].numpy())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -25,24 +26,8 @@ def tensors(parity_root: Path) -> dict[str, np.ndarray]:
     return {k: v.numpy() for k, v in load_file(parity_root / "audio_metrics" / "audio_metrics.safetensors").items()}
 
 
-def recipe_weights(shapes: dict[str, list[int]], seed: int) -> dict[str, torch.Tensor]:
-    """Random weights by the recipe of the parity README."""
-    random = np.random.RandomState(seed)
-    weights = {}
-    for name, shape in shapes.items():
-        values = random.standard_normal(int(np.prod(shape))).astype(np.float32).reshape(shape)
-        if len(shape) > 1 and name.endswith("weight"):
-            values *= np.float32(np.sqrt(2 / np.prod(shape[1:])))
-        elif name.endswith("weight"):
-            values = 1 + np.float32(0.1) * values
-        else:
-            values *= np.float32(0.02)
-        weights[name] = torch.from_numpy(values.astype(np.float32))
-    return weights
-
-
 @pytest.fixture(scope="module")
-def published(facts: dict, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def published(facts: dict, recipe_weights: Callable, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A full-size file with the names and shapes of the published one."""
     path = tmp_path_factory.mktemp("weights") / "vggish-10086976.pth"
     torch.save(recipe_weights(facts["vggish_state_dict"], facts["seed"] + 3), path)

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from musiscene import api
 from musiscene.errors import BackendUnavailableError, ConfigError, RequestError, Stopped
@@ -24,9 +23,8 @@ from musiscene.types import Caption, CaptionKind, CaptionSet, Clip, Job, ScoreRe
 
 
 @pytest.fixture(scope="module", autouse=True)
-def one_thread() -> None:
-    """Two threads on busy cores wait for each other more than they work."""
-    torch.set_num_threads(1)
+def _one_thread(one_torch_thread: None) -> None:
+    """All tests here."""
 
 
 @pytest.fixture(scope="module")

@@ -10,25 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-import torch
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="session", autouse=True)
-def one_torch_thread() -> Iterator[None]:
-    """Tiny networks are fastest on one thread, and several threads on busy cores collapse."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="session")
-def parity_root() -> Path:
-    """Folder of the parity data, one sub-folder for each network."""
-    default = REPOSITORY.parent / "shared" / "parity"
-    return Path(os.environ.get("MUSISCENE_PARITY") or default)
+def _one_thread(one_torch_thread: None) -> None:
+    """All tests of this folder."""
 
 
 @pytest.fixture(scope="session")
