@@ -15,7 +15,6 @@ import json
 import random
 import statistics
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -311,12 +310,6 @@ def main() -> None:
     if not chosen.only_captions:
         report["cuts"] = cut_figures(generator, chosen.seconds, 24)
         report["takes"] = take_figures(generator, min(20.0, chosen.seconds))
-        timing = {}
-        for seconds in (30.0, 120.0):
-            started = time.process_time()
-            make(generator, "Energetic pop with strings, 120 BPM", seconds, 99)
-            timing[f"{seconds:g}_s"] = time.process_time() - started
-        report["cpu_seconds"] = timing
     print(json.dumps(report, indent=None if chosen.json else 2, ensure_ascii=False))
 
 
