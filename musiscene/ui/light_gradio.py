@@ -1,8 +1,10 @@
-"""Import gradio in two thirds of the time: without the stub files that it writes for editors.
+"""Import gradio in half the time: without the stub files that it writes for editors, and without `mcp`.
 
 At every import, gradio parses the source of each of its components and renders its events into a `.pyi` file beside it,
 to be found up to date (a third of its import time, measured by benchmarks/page.py). Nothing reads these files while a
 page is served, and on an installation that cannot be written gradio goes on without them; so they are left out here.
+Where `mcp` is installed, gradio imports it for a server that we do not start (ours, in tools.py, imports it when the
+first program asks), and goes on where it is not found; for that time it is not.
 """
 
 from __future__ import annotations
@@ -36,7 +38,9 @@ class _Finder(importlib.abc.MetaPathFinder):
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """Only that one module is found here; all others are found as always."""
+        """Only that one module is found here, and `mcp` is not; all others are found as always."""
+        if name == "mcp":
+            raise ModuleNotFoundError("gradio is imported without it", name=name)
         if name != _STUB_WRITER:
             return None
         spec = importlib.machinery.PathFinder.find_spec(name, path, target)
