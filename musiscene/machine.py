@@ -30,6 +30,7 @@ EXTRAS = {
     "metrics": ("nltk", "rouge_score", "sacrebleu", "bert_score"),
     "postgres": ("psycopg",),
     "ray": ("ray",),
+    "mcp": ("mcp",),
 }
 """Optional-dependency group -> the import names that it brings."""
 
