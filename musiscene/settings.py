@@ -45,6 +45,18 @@ class Settings:
     """Secret. Keys that programs have to show, separated by commas; none are wanted when empty."""
     api_per_hour: int = 120
     """Calls of the endpoints that one visitor (or one key) has an hour; 0 for no limit."""
+    uploads_per_hour: int = 120
+    """Files that one visitor may upload an hour; 0 for no limit."""
+    upload_bytes_per_hour: int = 20 * 1024**3
+    """Bytes of them together; 0 for no limit."""
+    upload_pause_s: float = 20.0
+    """Longest silence of an upload."""
+    events_per_minute: int = 300
+    """Requests to do something that one visitor may send a minute; 0 for no limit."""
+    proxies: int = 0
+    """Proxies of our own before this server, which say in `X-Forwarded-For` who asks; on a Space there is one."""
+    gallery: Path | None = None
+    """Folder of showcases that the page offers."""
     profile: str = "auto"
     soundfont: Path | None = None
     """Another SoundFont (.sf2) for the arranger."""
@@ -66,6 +78,12 @@ class Settings:
     """Secret. What that server wants to be shown."""
     llm_timeout_s: float = 60.0
     """Longest silence of that server."""
+    backend_url: str = ""
+    """Address of another machine's `musiscene.serve_ray`; what it has is done there."""
+    backend_key: str = field(default="", repr=False)
+    """Secret. What that machine wants to be shown; on that machine, the keys that it takes, separated by commas."""
+    backend_timeout_s: float = 30.0
+    """Longest silence of that machine."""
     host: str = "127.0.0.1"
     port: int = 7860
     keep_files_s: float = 24 * 3600.0

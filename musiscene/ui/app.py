@@ -22,11 +22,14 @@ from musiscene.types import CaptionKind
 from musiscene.ui.ask_view import LONGEST_QUESTION
 from musiscene.ui.compare_page import build_page
 from musiscene.ui.desk import Desk
-from musiscene.ui.endpoints import Endpoints, Guard, score_routes
+from musiscene.ui.endpoints import Endpoints, score_routes
 from musiscene.ui.examples import Example, find_examples
 from musiscene.ui.files import Assets, routes
+from musiscene.ui.gallery import Gallery, gallery_of, gallery_routes, is_offered
+from musiscene.ui.guarding import Guard, framed_by
 from musiscene.ui.handlers import Handlers
 from musiscene.ui.head import Head, head
+from musiscene.ui.openapi import openapi_routes
 from musiscene.ui.study_server import mounted_routes
 from musiscene.ui.texts import (
     ENGLISH,
@@ -37,7 +40,10 @@ from musiscene.ui.texts import (
     size_words,
     title_of,
 )
+from musiscene.ui.tools import tool_routes
 from musiscene.ui.translation import Markers
+from musiscene.ui.uploads import Uploads
+from musiscene.ui.verbs import Verbs
 from musiscene.ui.warming import warm
 
 _log = logging.getLogger(__name__)
@@ -61,6 +67,8 @@ class App(gr.Blocks):
     desk: Desk
     assets: Assets
     marked: Markers
+    gallery: Gallery
+    verbs: Verbs
 
 
 def build_app(
@@ -80,15 +88,17 @@ def build_app(
     pipeline = pipeline or Pipeline(settings)
     desk = Desk(settings, pipeline, store or RatingStore(settings.ratings_url))
     examples = find_examples()
-    assets = Assets(_config(settings, examples))
+    gallery = gallery_of(settings)
+    assets = Assets({**_config(settings, examples), "gallery": is_offered(settings, gallery)})
     keep_s = max(60, round(settings.keep_files_s))
     app = App(
         title=ENGLISH["title"], delete_cache=(min(keep_s, 3600), keep_s), fill_width=True, analytics_enabled=False
     )
-    app.desk, app.assets, app.marked = desk, assets, Markers()
+    app.desk, app.assets, app.marked, app.gallery = desk, assets, Markers(), gallery
+    app.verbs = Verbs(desk, Path(get_upload_folder()))
     with app:
         handlers = Handlers(desk, examples, Path(get_upload_folder()))
-        Endpoints(desk, Path(get_upload_folder())).mount()  # first: their names are promised, the page's are not
+        Endpoints(app.verbs).mount()  # first: their names are promised, the page's are not
         build_page(pipeline, handlers, app.marked)
     app.queue(default_concurrency_limit=8, max_size=200, api_open=False)
     return app
@@ -101,8 +111,19 @@ def launch_options(app: App) -> dict[str, Any]:
         "theme": gr.themes.Base(font=list(SYSTEM_FONTS), font_mono=list(SYSTEM_MONO)),
         "i18n": app.marked.i18n(),
         "app_kwargs": {
-            "routes": [*routes(app.desk, app.assets), *score_routes(app.desk), *mounted_routes(settings)],
-            "middleware": [Middleware(Guard), Middleware(Head, text=head(app.assets.url))],
+            "routes": [
+                *routes(app.desk, app.assets),
+                *score_routes(app.desk),
+                *tool_routes(app.verbs),
+                *openapi_routes(),
+                *gallery_routes(app.gallery),
+                *mounted_routes(settings),
+            ],
+            "middleware": [
+                Middleware(Guard, proxies=settings.proxies or (1 if on_space() else 0)),
+                Middleware(Uploads, settings=settings, folder=Path(get_upload_folder())),
+                Middleware(Head, text=head(app.assets.url), framed_by=framed_by(os.environ)),
+            ],
         },
         # Uploads are linked into their comparison's folder and served from there; `Guard` keeps Gradio from
         # serving any. They are not blocked here as well, since programs could then name none of theirs.
@@ -132,9 +153,8 @@ def launch_app(
     settings = app.desk.settings
     cleaner = threading.Thread(target=_clean_forever, args=(app.desk,), name="musiscene-cleaner", daemon=True)
     cleaner.start()
-    on_space = "SPACE_ID" in os.environ
     address: dict[str, Any] = (
-        {} if on_space else {"server_name": settings.host, "server_port": free_port(settings.host, settings.port)}
+        {} if on_space() else {"server_name": settings.host, "server_port": free_port(settings.host, settings.port)}
     )
     app.launch(**launch_options(app), **address, prevent_thread_lock=True, quiet=True)
     _log.info("serving on %s", app.local_url)
@@ -144,6 +164,11 @@ def launch_app(
         with contextlib.suppress(KeyboardInterrupt):
             app.block_thread()
     return app
+
+
+def on_space() -> bool:
+    """Whether this runs on a Space, behind the Hub's proxy."""
+    return "SPACE_ID" in os.environ
 
 
 def free_port(host: str, wanted: int) -> int:

@@ -7,10 +7,12 @@ style that comes that late makes everything jump. So it is put into the document
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Callable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from musiscene.ui.guarding import page_policy
 from musiscene.ui.texts import GRADIO_LOCALES
 
 _GRADIO_PAGE = b"window.gradio_config"
@@ -40,15 +42,21 @@ def head(url: Callable[[str], str]) -> str:
     )
 
 
-_OTHERS = ("/study/", "/results")
+_OTHERS = ("/study/", "/results", "/gallery")
 """Pages that are not Gradio's: a participant gets nothing of the comparison page."""
 
 
 class Head:
-    """ASGI middleware that puts `text` behind `<head>` of Gradio's pages."""
+    """ASGI middleware that puts `text` behind `<head>` of Gradio's pages, and signs their scripts.
 
-    def __init__(self, app: ASGIApp, text: str) -> None:
-        self._app, self._text = app, text.encode()
+    Args:
+        app: What serves the pages.
+        text: Our part of the head.
+        framed_by: Who may show the page in a frame.
+    """
+
+    def __init__(self, app: ASGIApp, text: str, framed_by: str = "'self'") -> None:
+        self._app, self._text, self._framed_by = app, text.encode(), framed_by
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -72,9 +80,13 @@ class Head:
         await self._app(scope, receive, gather)
 
     async def _send(self, start: Message, body: bytes, send: Send) -> None:
-        if _GRADIO_PAGE in body:
-            body = body.replace(b"<head>", b"<head>" + self._text, 1)
         headers = [(name, value) for name, value in start["headers"] if name.lower() != b"content-length"]
+        if _GRADIO_PAGE in body:
+            nonce = secrets.token_urlsafe(16)
+            body = body.replace(b"<head>", b"<head>" + self._text, 1)
+            # What a person wrote stands in the page's data only, where `<` is written as an escape.
+            body = body.replace(b"<script", f'<script nonce="{nonce}"'.encode())
+            headers.append((b"content-security-policy", page_policy(nonce, self._framed_by).encode()))
         headers.append((b"content-length", str(len(body)).encode()))
         await send({**start, "headers": headers})
         await send({"type": "http.response.body", "body": body})

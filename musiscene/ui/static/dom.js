@@ -130,6 +130,7 @@
       body.append("files", file, file.name);
       const request = new XMLHttpRequest();
       request.open("POST", new URL("gradio_api/upload", document.baseURI));
+      request.setRequestHeader("Accept-Language", app.language); // a refusal is a sentence
       request.upload.addEventListener("progress", (event) => {
         if (event.lengthComputable) onProgress(event.loaded / event.total);
       });
