@@ -1,7 +1,7 @@
 """What is published: every weight that some part of the project can use, with its source and licence.
 
-No commit or checksum of the hub is written down here that nobody has checked: `weights.download` takes both from the
-hub when it fetches, compares what arrives with them, and notes them beside the files.
+A revision is a commit where one is known for certain, else "main". Either way `weights.download` asks the hub for the
+commit and the checksums when it fetches, compares what arrives with them, and notes them beside the files.
 """
 
 from __future__ import annotations
@@ -53,12 +53,25 @@ class Weights:
         return bool(self.request_url)
 
 
+_MUSICGEN_COMMITS: Mapping[str, str] = MappingProxyType(
+    {
+        "small": "4c8334b02c6ec4e8664a91979669a501ec497792",
+        "medium": "d3bd7b00761b78ad7a8a05145ee31e7832e9916c",
+        "large": "15ccdc92099879e47b6da12c350cdb71d4eab3ca",
+        "melody": "68d653a95788ec0d2b0abccab22c0b3a200c2d90",
+        "melody-large": "6fdf8d3d815995108c9bdb5183414ff464b171ac",
+    }
+)
+"""Commits that several public projects name alike; of the stereo models none is known so well."""
+
+
 def _musicgen(size: str, gb: float) -> Weights:
     return Weights(
         name=f"musicgen-{size}",
         summary=f"MusicGen {size}: soundtracks from words.",
         license="CC-BY-NC-4.0",
         repo_id=f"facebook/musicgen-{size}",
+        revision=_MUSICGEN_COMMITS.get(size, "main"),
         files=(*_CONFIGS, *_TOKENIZER, "spiece.model", *_SAFETENSORS),
         size_gb=gb,
     )
@@ -70,6 +83,7 @@ def _audiocraft(size: str, gb: float) -> Weights:
         summary=f"MusicGen {size} in its authors' layout, for the audiocraft backend (with t5-base).",
         license="CC-BY-NC-4.0",
         repo_id=f"facebook/musicgen-{size}",
+        revision=_MUSICGEN_COMMITS.get(size, "main"),
         files=("state_dict.bin", "compression_state_dict.bin"),
         size_gb=gb,
     )

@@ -30,6 +30,7 @@ class Choices:
         profile: Name of the profile, where it is not that of the installation.
         prompts: Kind -> what a language model is asked, where a person chose or changed it.
         blind: Hide which is which until all are rated.
+        melody: The music follows the tune of the reference track, or of the clip's own sound.
     """
 
     kinds: frozenset[CaptionKind] = ALL_KINDS
@@ -43,6 +44,7 @@ class Choices:
     profile: str = ""
     prompts: Mapping[CaptionKind, str] = field(default_factory=dict)
     blind: bool = False
+    melody: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready, for the manifest and for the browser's history."""
@@ -58,6 +60,7 @@ class Choices:
             "profile": self.profile,
             "prompts": {kind.value: prompt for kind, prompt in self.prompts.items()},
             "blind": self.blind,
+            "melody": self.melody,
         }
 
     @classmethod
@@ -74,6 +77,7 @@ class Choices:
             profile=options.get("profile", ""),
             prompts={CaptionKind(kind): prompt for kind, prompt in options.get("prompts", {}).items()},
             blind=bool(options.get("blind")),
+            melody=bool(options.get("melody")),
         )
 
 
@@ -83,7 +87,7 @@ def read_choices(settings: tuple[Any, ...]) -> Choices:
     Raises:
         RequestError: One cannot be used; the message names it.
     """
-    kinds, duration, seed, lock, takes, mix, gain, blind, profile, generator, *rest = settings
+    kinds, duration, seed, lock, takes, mix, gain, blind, profile, generator, melody, *rest = settings
     captioners, prompts = rest[: len(CaptionKind)], rest[len(CaptionKind) :]
     seed_value: int | None = None
     if lock:
@@ -106,4 +110,5 @@ def read_choices(settings: tuple[Any, ...]) -> Choices:
             if str(prompt or "").strip()
         },
         blind=bool(blind),
+        melody=bool(melody),
     )

@@ -57,6 +57,7 @@ class SettingsPanel:
             bool(options.get("blind")),
             options.get("profile") or self.pipeline.profile.name,
             options.get("generator") or "",
+            bool(options.get("melody")),
             *(captioners.get(kind.value, "") for kind in CaptionKind),
             *(prompts.get(kind.value, "") for kind in PROMPTED),
         ]
@@ -103,6 +104,7 @@ def settings_panel(pipeline: Pipeline, blind: gr.Checkbox, marked: Markers) -> S
                 for kind, choices in zip(CaptionKind, engine_choices, strict=True)
             ]
             generator = gr.Dropdown(generator_choices, value="", label=marked("engine_music"), min_width=180)
+        melody = gr.Checkbox(False, label=marked("melody"), info=marked("melody_about"), elem_id="ms-melody")
         with gr.Accordion(marked("prompts"), open=False):
             gr.Markdown(marked("prompts_about"))
             with gr.Row():
@@ -129,7 +131,7 @@ def settings_panel(pipeline: Pipeline, blind: gr.Checkbox, marked: Markers) -> S
                     )
                     prompts.append(prompt)
                     templates.append(template)
-    fields = (kinds, duration, seed, lock, takes, mix, gain, blind, profile, generator, *engines, *prompts)
+    fields = (kinds, duration, seed, lock, takes, mix, gain, blind, profile, generator, melody, *engines, *prompts)
     choosing = (kinds, mix, profile, generator, *engines, *templates)
     return SettingsPanel(accordion, fields, seed, choosing, pipeline)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,13 +12,13 @@ import pytest
 from musiscene.errors import RequestError
 from musiscene.mux import Mix
 from musiscene.types import CaptionKind
-from musiscene.ui.choices import read_choices
+from musiscene.ui.choices import Choices, read_choices
 from musiscene.ui.desk import Desk
 from musiscene.ui.examples import find_examples
 from musiscene.ui.handlers import Handlers, Page
 
 PERSON = "0123456789abcdef"
-SETTINGS = (["video", "msi"], None, None, False, 1, "replace", 0.0, False, "sketch", *[""] * 5, "", "")
+SETTINGS = (["video", "msi"], None, None, False, 1, "replace", 0.0, False, "sketch", "", False, *[""] * 4, "", "")
 
 
 def event(**data: Any) -> Any:
@@ -79,15 +80,16 @@ def test_a_rating_without_its_comparison_is_told(handlers: Handlers) -> None:
 def test_settings_become_choices() -> None:
     """Empty fields mean the default; a kept seed is used, an unkept one is not."""
     choices = read_choices(
-        (["music"], 12, 99, True, 2, "duck", -6, True, "paper", "sketch", "", "sketch", "", "", "", " fusion/short ")
+        (["music"], 12, 99, True, 2, "duck", -6, True, "paper", "x", True, "", "sketch", "", "", "", " fusion/short ")
     )
 
     assert choices.kinds == {CaptionKind.MUSIC}
     assert (choices.duration_s, choices.seed, choices.takes, choices.mix) == (12.0, 99, 2, Mix.DUCK)
     assert choices.captioners == {CaptionKind.MUSIC: "sketch"}
-    assert choices.blind and choices.generator == "sketch" and choices.profile == "paper"
+    assert choices.blind and choices.melody and choices.generator == "x" and choices.profile == "paper"
     assert choices.prompts == {CaptionKind.MSI: "fusion/short"}
-    assert read_choices(SETTINGS).seed is None
+    assert read_choices(SETTINGS).seed is None and not read_choices(SETTINGS).melody
+    assert Choices.read(choices.as_dict()) == replace(choices, seed=None)
 
 
 @pytest.mark.parametrize("seed", [None, -1, 1.5, 2**31])
