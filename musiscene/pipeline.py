@@ -29,7 +29,9 @@ from musiscene.events import (
     StageProgress,
 )
 from musiscene.profiles import choose
-from musiscene.registry import BackendSpec, Pool, find_captioner, find_generator
+from musiscene.registry import ELSEWHERE, BackendSpec, Pool, discover, find_captioner, find_generator
+from musiscene.remote.backends import OtherMachine
+from musiscene.remote.catalogue import Server
 from musiscene.settings import Settings
 from musiscene.types import (
     CaptionKind,
@@ -61,6 +63,7 @@ __all__ = [
     "backend_options",
     "check_melody",
     "open_sources",
+    "why_impossible",
 ]
 
 _log = logging.getLogger(__name__)
@@ -148,7 +151,7 @@ def backend_options(settings: Settings) -> dict[str, dict[str, Any]]:
     """What each backend's `load` is given, by its name.
 
     Raises:
-        ConfigError: The settings of the language model cannot be used.
+        ConfigError: The settings of the language model, or of the other machine, cannot be used.
     """
     language = ModelSource(  # one for all that use it: its weights are in memory once
         Connection(
@@ -160,7 +163,7 @@ def backend_options(settings: Settings) -> dict[str, dict[str, Any]]:
             weights_dir=settings.data_dir / "weights",
         )
     )
-    return {
+    options: dict[str, dict[str, Any]] = {
         "sketch": {"soundfont": settings.soundfont} if settings.soundfont else {},
         "musicgen": {
             "model": settings.musicgen,
@@ -176,6 +179,11 @@ def backend_options(settings: Settings) -> dict[str, dict[str, Any]]:
         "llm": {"source": language},
         "llm-picture": {"source": language},
     }
+    if settings.backend_url:
+        other = OtherMachine(Server(settings.backend_url, settings.backend_key, settings.backend_timeout_s))
+        for spec in (*discover("captions"), *discover("soundtracks")):
+            options.setdefault(spec.name, {})[ELSEWHERE] = other
+    return options
 
 
 def check_melody(spec: BackendSpec) -> None:
@@ -243,7 +251,7 @@ class Pipeline:
         waiting: dict[CaptionKind, BackendSpec] = {}
         for kind in CaptionKind:
             if kind in specs:
-                reason = _why_impossible(kind, specs[kind], sources)
+                reason = why_impossible(kind, specs[kind], sources)
                 if reason:
                     failed[kind] = reason
                     yield KindUnavailable(kind, reason)
@@ -487,7 +495,8 @@ class Pipeline:
         )
 
 
-def _why_impossible(kind: CaptionKind, spec: BackendSpec, sources: Sources) -> str | None:
+def why_impossible(kind: CaptionKind, spec: BackendSpec, sources: Sources) -> str | None:
+    """Why this clip can have no caption of a kind, and the next step; None when it can."""
     needs_picture = spec.needs_picture or CaptionKind.VIDEO in spec.needs
     needs_sound = spec.needs_sound or bool({CaptionKind.MUSIC, CaptionKind.MSI} & spec.needs)
     if needs_picture and sources.picture is None:

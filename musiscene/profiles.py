@@ -95,6 +95,8 @@ def choose(name: str = "auto", options: BackendOptions | None = None) -> Profile
                 f"There is no profile named {name!r}. Choose one of: auto, {', '.join(sorted(PROFILES))}."
             )
         return PROFILES[name]
+    if _is_elsewhere(PROFILES["paper"], options or {}):
+        return replace(PROFILES["paper"], reason="paper, because another machine has its networks")
     if importlib.util.find_spec("torch") is None:
         return replace(PROFILES["sketch"], reason="sketch, because PyTorch is not installed here")
     if PROFILES["paper"].why_unavailable(options or {}):
@@ -104,3 +106,11 @@ def choose(name: str = "auto", options: BackendOptions | None = None) -> Profile
     if not torch.cuda.is_available():
         return replace(PROFILES["sketch"], reason="sketch, because there is no GPU here for the paper's networks")
     return replace(PROFILES["paper"], reason="paper, because its weights and a GPU are here")
+
+
+def _is_elsewhere(profile: Profile, options: BackendOptions) -> bool:
+    """Whether other machines do the heavy work of the profile, and nothing of it needs a network's packages here."""
+    given = [(spec, options.get(spec.name)) for spec in profile.specs()]
+    return any(spec.is_elsewhere(its) for spec, its in given) and all(
+        spec.is_elsewhere(its) or (not spec.packages and spec.why_unavailable(its) is None) for spec, its in given
+    )

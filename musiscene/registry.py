@@ -12,7 +12,7 @@ import pkgutil
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from typing import Any, Protocol, runtime_checkable
 
 from musiscene.errors import BackendUnavailableError, UnknownBackendError
@@ -51,6 +51,44 @@ class MusicGenerator(Protocol):
             Stopped: `job` was stopped.
         """
         ...
+
+
+@runtime_checkable
+class ManyCaptioner(Captioner, Protocol):
+    """Writes the captions of several people's clips in one batch."""
+
+    def describe_many(self, requests: Sequence[CaptionRequest], job: Job) -> Iterator[tuple[int, Caption]]:
+        """Yield each caption with the number of its request; it is the one that `describe` writes for it alone.
+
+        Raises:
+            MusisceneError: One of them cannot be written, which ends them all.
+            Stopped: `job` was stopped.
+        """
+        ...
+
+
+class Elsewhere(Protocol):
+    """Another machine that has backends. In a backend's options it is called "elsewhere"."""
+
+    def offers(self, spec: BackendSpec) -> bool:
+        """Whether it runs this backend."""
+        ...
+
+    def why_not(self) -> str:
+        """Why nothing can be had of it now, and the next step; empty when it answers."""
+        ...
+
+    def load(self, spec: BackendSpec, here: Callable[[], Any] | None) -> Any:
+        """What does the work of `spec` over there.
+
+        Args:
+            spec: One that it offers.
+            here: Loads the same backend on this machine, where that costs nothing; used when the other fails.
+        """
+        ...
+
+
+ELSEWHERE = "elsewhere"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +135,28 @@ class BackendSpec:
     unavailable: Callable[[], str | None] | None = None
     missing_weights: Callable[[Mapping[str, Any]], str | None] | None = None
 
+    @property
+    def is_light(self) -> bool:
+        """Whether it is there at once on any machine: no network, and no packages beside the core's."""
+        return not self.packages and not self.vram_gb
+
+    def is_elsewhere(self, options: Mapping[str, Any] | None) -> bool:
+        """Whether another machine runs it, as `options` say."""
+        other: Elsewhere | None = (options or {}).get(ELSEWHERE)
+        return other is not None and other.offers(self)
+
     def why_unavailable(self, options: Mapping[str, Any] | None = None) -> str | None:
-        """Why this backend cannot run on this machine with these `options`, and the next step; None when it can."""
+        """Why this backend cannot be used with these `options`, and the next step; None when it can."""
+        if self.is_elsewhere(options):
+            return None
+        reason = self.why_not_here(own_options(options))
+        other: Elsewhere | None = (options or {}).get(ELSEWHERE)
+        if reason and other is not None and not self.is_light and (silent := other.why_not()):
+            return f"{silent} {reason}"
+        return reason
+
+    def why_not_here(self, options: Mapping[str, Any] | None = None) -> str | None:
+        """Why this machine itself cannot run it with these `options`, and the next step; None when it can."""
         missing = [name for name in self.packages if importlib.util.find_spec(name) is None]
         if missing:
             return f"{self.name} needs {', '.join(missing)}: run `pip install 'musiscene[{self.extra}]'`."
@@ -106,6 +164,11 @@ class BackendSpec:
         if reason is None and self.missing_weights:
             reason = self.missing_weights(options or {})
         return reason
+
+
+def own_options(options: Mapping[str, Any] | None) -> dict[str, Any]:
+    """`options` without the other machine: what a backend's own `load` knows."""
+    return {name: value for name, value in (options or {}).items() if name != ELSEWHERE}
 
 
 @cache
@@ -185,13 +248,19 @@ class Pool:
 
     def is_loaded(self, spec: BackendSpec) -> bool:
         """Whether `spec` is ready to be used; loading it for the first time may take a minute."""
-        return id(spec) in self._loaded
+        return id(spec) in self._loaded or spec.is_elsewhere(self.options.get(spec.name))
 
     def why_unavailable(self, spec: BackendSpec) -> str | None:
         """Why `spec` cannot run here with this pool's options, and the next step; None when it can."""
         return spec.why_unavailable(self.options.get(spec.name))
 
     def _get(self, spec: BackendSpec) -> Any:
+        options = self.options.get(spec.name)
+        if options and spec.is_elsewhere(options):
+            return options[ELSEWHERE].load(spec, partial(self._get_here, spec) if spec.is_light else None)
+        return self._get_here(spec)
+
+    def _get_here(self, spec: BackendSpec) -> Any:
         key = id(spec)  # specs are module-level constants; two stages may use one name
         with self._guard:
             lock = self._locks.setdefault(key, threading.Lock())
@@ -200,5 +269,5 @@ class Pool:
                 reason = self.why_unavailable(spec)
                 if reason:
                     raise BackendUnavailableError(reason)
-                self._loaded[key] = spec.load(self.options.get(spec.name, {}))
+                self._loaded[key] = spec.load(own_options(self.options.get(spec.name)))
             return self._loaded[key]

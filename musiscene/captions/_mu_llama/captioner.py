@@ -40,6 +40,8 @@ class Row:
     kind: CaptionKind
     question: str
     place: int
+    number: int = 0
+    """Of the request that it belongs to."""
     text: str = ""
     tokens: int = 0
     trouble: str = ""
@@ -73,23 +75,41 @@ class MuLlamaCaptioner:
             BackendError: The network gave no answer, twice.
             Stopped: `job` was stopped.
         """
+        for _, caption in self.describe_many([request], job):
+            yield caption
+
+    def describe_many(self, requests: Sequence[CaptionRequest], job: Job) -> Iterator[tuple[int, Caption]]:
+        """Yield the captions of several requests, each with the number of its own; all rows are one batch.
+
+        A row hears its own clip and draws from its own seed, so an answer is the one that it would be alone.
+
+        Raises:
+            MissingStreamError: One of the clips has no sound.
+            BackendError: The network gave no answer to one of them, twice.
+            Stopped: `job` was stopped.
+        """
         began = time.perf_counter()
-        rows = self._rows(request.kinds)
+        rows = [row for number, request in enumerate(requests) for row in self._rows(request.kinds, number)]
         if not rows:
             return
-        heard = self.hear(request.music, job)
-        open_kinds = [kind for kind in (CaptionKind.MUSIC, CaptionKind.MSI) if kind in request.kinds]
+        heard = [
+            self.hear(request.music, _share_of(job, number, len(requests))) for number, request in enumerate(requests)
+        ]
+        seeds = [request.seed for request in requests]
+        unfinished = sorted({(row.number, row.kind != CaptionKind.MUSIC, row.kind) for row in rows})
         for attempt in range(_ATTEMPTS):
             todo = [row for row in rows if not row.attempts or row.trouble]
             if todo:
                 with self._waiting(job):
-                    self._answer(todo, heard, request.seed, job)
+                    self._answer(todo, heard, seeds, job)
             last = attempt + 1 == _ATTEMPTS
-            for kind in list(open_kinds):
-                mine = [row for row in rows if row.kind == kind]
+            for each in list(unfinished):
+                number, _, kind = each
+                mine = [row for row in rows if (row.number, row.kind) == (number, kind)]
                 if last or not any(row.trouble for row in mine):
-                    open_kinds.remove(kind)
-                    yield self._caption(kind, mine, heard, request.seed, time.perf_counter() - began)
+                    unfinished.remove(each)
+                    seconds = time.perf_counter() - began
+                    yield number, self._caption(kind, mine, heard[number], seeds[number], seconds)
 
     def ask(self, clip: Clip, question: str, *, seed: int = 0, job: Job | None = None) -> Iterator[str]:
         """Yield the answer to a person's own question about a clip's music, piece by piece as it is written.
@@ -195,7 +215,7 @@ class MuLlamaCaptioner:
         """Quantised kernels look at their data, which a captured graph cannot."""
         return False if self.options.bits else None
 
-    def _rows(self, kinds: frozenset[CaptionKind]) -> list[Row]:
+    def _rows(self, kinds: frozenset[CaptionKind], number: int) -> list[Row]:
         asked: list[tuple[CaptionKind, str]] = []
         if CaptionKind.MUSIC in kinds:
             asked += [(CaptionKind.MUSIC, q) for q in (questions.DESCRIBE, *questions.ASIDE)]
@@ -203,7 +223,7 @@ class MuLlamaCaptioner:
             asked.append((CaptionKind.MSI, questions.SCENE))
         # A row's place goes into its seed and depends on its question only, not on what else is asked.
         everything = (questions.DESCRIBE, *questions.ASIDE, questions.SCENE)
-        return [Row(kind, question, everything.index(question)) for kind, question in asked]
+        return [Row(kind, question, everything.index(question), number) for kind, question in asked]
 
     def _terms(self, kind: CaptionKind, heard: Heard) -> Tensor:
         loaded = self.loaded
@@ -213,10 +233,12 @@ class MuLlamaCaptioner:
             return loaded.listener.terms(loaded.decoder, pooled, blend=loaded.blend)
         return scenes.listener.terms(loaded.decoder, pooled, tuning=scenes.tuning, blend=loaded.blend)
 
-    def _answer(self, rows: Sequence[Row], heard: Heard, seed: int, job: Job) -> None:
-        """Answer all rows in one batch; those of the scene come last, as `_rows` puts them."""
+    def _answer(self, rows: Sequence[Row], heard: Sequence[Heard], seeds: Sequence[int], job: Job) -> None:
+        """Answer all rows in one batch, each hearing the clip of its request."""
         loaded = self.loaded
-        terms = {kind: self._terms(kind, heard) for kind in {row.kind for row in rows}}
+        rows = sorted(rows, key=lambda row: row.kind == CaptionKind.MSI)  # those of another tuning lie together
+        wanted = dict.fromkeys((row.kind, row.number) for row in rows)
+        terms = {(kind, number): self._terms(kind, heard[number]) for kind, number in wanted}
         scene_rows = slice(sum(row.kind != CaptionKind.MSI for row in rows), len(rows))
         tuned = None
         if loaded.scenes is not None and loaded.scenes.tuning is not None and scene_rows.start < scene_rows.stop:
@@ -226,10 +248,10 @@ class MuLlamaCaptioner:
         for tokens in stream(
             loaded.decoder,
             [loaded.tokenizer.prompt(row.question) for row in rows],
-            music_terms=torch.cat([terms[row.kind] for row in rows]),
+            music_terms=torch.cat([terms[row.kind, row.number] for row in rows]),
             tuned=tuned,
             sampling=self._sampling,
-            seeds=[_row_seed(seed, row.place, row.attempts) for row in rows],
+            seeds=[_row_seed(seeds[row.number], row.place, row.attempts) for row in rows],
             graph=self._graph,
         ):
             for index, token in enumerate(tokens):
@@ -292,6 +314,11 @@ class MuLlamaCaptioner:
 
 def _row_seed(seed: int, place: int, attempt: int) -> int:
     return (seed * 1_000_003 + place * 7_919 + attempt * 104_729) % 2**63
+
+
+def _share_of(job: Job, number: int, count: int) -> Job:
+    """A job for the listening to one of several clips."""
+    return Job(report=lambda fraction, note: job.report((number * _LISTENING + fraction) / count, note), stop=job.stop)
 
 
 def _share(tokens: int) -> float:

@@ -50,7 +50,7 @@ class _Batch:
         share: Where the batch begins in the whole work, and how much of it it is.
         note: Said with the progress, and kept with the soundtracks.
         tunes: Sound that each row follows; of no samples where it follows none.
-        cut: Whether a text was longer than what is read.
+        cut: Numbers of the requests whose text was longer than what is read.
         told: Number of a request -> samples of it that were told already, by a batch that did not fit.
     """
 
@@ -58,7 +58,7 @@ class _Batch:
     share: tuple[float, float]
     note: str = ""
     tunes: list[Waveform] = field(default_factory=list)
-    cut: bool = False
+    cut: set[int] = field(default_factory=set)
     told: dict[int, int] = field(default_factory=dict)
 
     @property
@@ -211,9 +211,9 @@ class MusicgenGenerator:
                 backend="musicgen",
                 seed=request.seed,
                 seconds=seconds,
-                provenance=self._provenance(request, plan, batch),
+                provenance=self._provenance(request, plan, batch) | {"text_cut": number in batch.cut},
             )
-            for request, waveform in zip(requests, waveforms, strict=True)
+            for (number, request), waveform in zip(batch.numbered, waveforms, strict=True)
         ]
 
     def _conditions(self, batch: _Batch, window: Window) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor] | None]:
@@ -221,7 +221,9 @@ class MusicgenGenerator:
         at_s = window.known / self.frame_rate
         texts = [text_at(read_sections(r.overrides), at_s, r.caption.text) for r in batch.requests]
         full = self.loaded.tokenizer(texts)["input_ids"]
-        batch.cut |= any(len(ids) > TEXT_TOKENS for ids in full)
+        for (number, _), ids in zip(batch.numbered, full, strict=True):
+            if len(ids) > TEXT_TOKENS:
+                batch.cut.add(number)
         places = self._kind_of_batch(batch.requests[0])[2]
         padding: dict[str, Any] = (
             {"padding": "max_length", "max_length": places} if places else {"padding": True, "max_length": TEXT_TOKENS}
@@ -257,7 +259,6 @@ class MusicgenGenerator:
             "guidance": self.sampling.guidance,
             "seams_s": [round(window.known / self.frame_rate, 2) for window in plan[1:]],
             "sections": [[start_s, text] for start_s, text in read_sections(request.overrides)],
-            "text_cut": batch.cut,
         }
         if loaded.reason:
             known["chosen"] = loaded.reason
