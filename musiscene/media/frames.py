@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from musiscene.errors import MissingStreamError, RequestError, UnreadableMediaError
+from musiscene.media.ahead import ahead
 from musiscene.media.color import fitted_size, to_rgb
 from musiscene.media.container import DECODE_ERRORS, discard_others, opened, prepare_decoder, stream_start_s
 from musiscene.media.orientation import display_matrix, upright
@@ -27,6 +29,8 @@ _WORK_PIXELS = 1920 * 1080 * 3600
 _LIGHT_PIXELS = 1920 * 1080 * 1500
 _HEAVY_PIXELS = 1920 * 1080 * 9000
 _KEY_FRAME_EVERY_S = 2.0
+_DECODED_AHEAD = 3
+"""Decoded pictures that may wait to be converted; at 4K one takes 12 MB and more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,25 +168,35 @@ def iter_frames(
     if not 0 <= start_s < end_s or (fps is not None and fps <= 0):
         raise RequestError(f"Frames between {start_s:.2f} s and {end_s:.2f} s at {fps} a second cannot be had.")
     step_s = 0.0 if fps is None else 1.0 / fps
-    next_s = start_s
     shown = False
     with _picture(clip, _economy(clip, end_s - start_s, fps)) as (container, stream):
         origin_s = stream_start_s(stream)
         if start_s > _SEEK_GAP_S:
             _seek(container, stream, origin_s + start_s)
-        for frame, seconds in _timed(container, stream, clip, job):
-            time_s = seconds - origin_s
-            if time_s >= end_s:
-                break
-            if time_s < next_s - 1e-6:
-                continue
-            shown = True
-            yield max(0.0, time_s), _image(frame, max_side)
-            job.progress((time_s - start_s) / (end_s - start_s), "Watching the picture")
-            # Stay on the grid, so that rounding never halves the rate; skip what a gap left out.
-            next_s = max(next_s + step_s, time_s + step_s / 2) if step_s else 0.0
+        decoded = ((seconds - origin_s, frame) for frame, seconds in _timed(container, stream, clip, job))
+        # Decoding and converting take about as long as each other where pictures are large: they share the work.
+        with closing(ahead(_on_grid(decoded, start_s, end_s, step_s), _DECODED_AHEAD)) as pictures:
+            for time_s, frame in pictures:
+                shown = True
+                yield max(0.0, time_s), _image(frame, max_side)
+                job.progress((time_s - start_s) / (end_s - start_s), "Watching the picture")
     if not shown:
         raise UnreadableMediaError(f"No picture of {clip.path.name} could be decoded in the part that was asked for.")
+
+
+def _on_grid(
+    frames: Iterator[tuple[float, VideoFrame]], start_s: float, end_s: float, step_s: float
+) -> Iterator[tuple[float, VideoFrame]]:
+    """Of `frames` those from `start_s` to before `end_s`, about `step_s` apart."""
+    next_s = start_s
+    for time_s, frame in frames:
+        if time_s >= end_s:
+            return
+        if time_s < next_s - 1e-6:
+            continue
+        yield time_s, frame
+        # Stay on the grid, so that rounding never halves the rate; skip what a gap left out.
+        next_s = max(next_s + step_s, time_s + step_s / 2) if step_s else 0.0
 
 
 def _need_picture(clip: Clip) -> None:

@@ -17,9 +17,9 @@ from scenedetect.common import FrameTimecode
 from scenedetect.detectors import ContentDetector
 
 from musiscene import media
-from musiscene.captions._video.ahead import ahead
 from musiscene.captions._video.flow import CameraStep, Flow, correlation, transform
 from musiscene.errors import UnreadableMediaError
+from musiscene.media.ahead import ahead
 from musiscene.types import Clip, Job
 
 KEPT = 16
@@ -30,6 +30,8 @@ MOST_STEP_S = 0.5
 """Moments farther apart tell nothing of the camera's motion."""
 WINDOWS, WINDOW_S = 24, 0.3
 """Short stretches that motion is measured on when the pass over a long clip was too thin for it."""
+AHEAD = 8
+"""Pictures that may wait to be measured."""
 KEPT_SIDE = 480
 SMALL_SIDE = 160
 """Longer side, in pixels, of what cuts and motion are measured on."""
@@ -37,7 +39,7 @@ THUMB = (32, 18)
 """Width and height of the thumbnails."""
 STEP_S = 1 / 12
 """Least time between the two frames that the camera's motion is measured on."""
-MOST_STEPS = 4000
+MOST_STEPS = 2000
 GAPS_S = (0.5, 1.5)
 """Moments this far apart are compared, to tell gradual changes from motion and flashes from cuts."""
 BOND_S = 0.125
@@ -109,7 +111,7 @@ def read(clip: Clip, job: Job) -> Reading:
     rate = next(rate for longest_s, rate in RATES if clip.duration_s <= longest_s)
     wanted = rate if clip.fps is None or clip.fps > rate + 1 else None
     frames = media.iter_frames(clip, fps=wanted, max_side=KEPT_SIDE, job=Job(stop=job.stop))
-    with closing(ahead(_with_small(frames))) as pictures:
+    with closing(ahead(_with_small(frames), AHEAD)) as pictures:
         reading = _accumulate(pictures, max(clip.duration_s, 0.1), job)
     if not reading.steps and reading.frames > WINDOWS and clip.duration_s > 60:
         reading = replace(reading, steps=_steps_in_windows(clip, reading.times_s, job))

@@ -1,4 +1,4 @@
-"""Decode ahead: the next pictures are made ready in a second thread while this one measures."""
+"""The next pictures are made ready in a second thread while this one measures."""
 
 from __future__ import annotations
 
@@ -9,16 +9,13 @@ from typing import TypeVar
 
 Item = TypeVar("Item")
 
-AHEAD = 8
-"""Pictures that may wait."""
 
-
-def ahead(items: Iterator[Item]) -> Generator[Item, None, None]:
-    """The same items; `items` runs in a thread of its own, at most `AHEAD` items in front.
+def ahead(items: Iterator[Item], most: int) -> Generator[Item, None, None]:
+    """The same items; `items` runs in a thread of its own, at most `most` items in front.
 
     An exception of `items` is raised here, at its place. Closing this generator ends the thread.
     """
-    waiting: queue.Queue[tuple[bool, Item | BaseException | None]] = queue.Queue(AHEAD)
+    waiting: queue.Queue[tuple[bool, Item | BaseException | None]] = queue.Queue(most)
     over = threading.Event()
 
     def put(entry: tuple[bool, Item | BaseException | None]) -> None:
