@@ -26,12 +26,15 @@ from musiscene.pipeline import (
     KindUnavailable,
     RenditionFailed,
     RenditionReady,
+    SoundPart,
     Sources,
     StageProgress,
     open_sources,
 )
 from musiscene.types import Caption, CaptionKind, CaptionSet, Clip, Rendition
+from musiscene.ui.beginnings import Beginning, write_beginning
 from musiscene.ui.exchange import Exchange
+from musiscene.ui.sharing import Hold, Stamp, scores_in, stamp_of, writing
 from musiscene.ui.texts import PageError, title_of
 
 LONGEST_CAPTION = 2000
@@ -41,6 +44,8 @@ PEAKS = 400
 """Points of a drawn waveform."""
 
 STATE_FILE = "comparison.json"
+BEGINNINGS = "beginnings"
+"""Folder of what can be listened to before it is finished."""
 
 STOPPED = "stopped"
 """Reason of a soundtrack that was not made because the work was stopped; a key of the page's texts."""
@@ -57,6 +62,7 @@ class Track:
         id: Random; the only name that the browser knows before a blind comparison is revealed.
         letter: What it is called on the page.
         peaks: Envelope of the waveform, 0 to 100.
+        beginning: What is written so far, where the generator tells and nothing is hidden.
     """
 
     id: str
@@ -68,6 +74,7 @@ class Track:
     reason: str = ""
     rendition: Rendition | None = None
     peaks: list[int] = field(default_factory=list)
+    beginning: Beginning | None = None
 
 
 @dataclass
@@ -107,6 +114,8 @@ class Comparison:
         self.briefs: dict[CaptionKind, dict[str, Any]] = {}
         """Fields of the arranger's brief that a person changed."""
         self.seed: int | None = None
+        self.planned_s: float | None = None
+        """Length of the soundtracks that are being made."""
         self.questions: list[Exchange] = []
         """What was asked about the music, oldest first."""
         self.blind = False
@@ -114,6 +123,10 @@ class Comparison:
         """Person -> track id -> "score" and "comment"."""
         self.made_at = time.time()
         self.work = Work()
+        self.hold: Hold | None = None
+        """The right to work on it, while it is worked on."""
+        self.saved: Stamp = None
+        """The version of its file that this is; another one was written by another page process."""
         self.stop = threading.Event()
         self.stop_asking = threading.Event()
         self.version = 0
@@ -143,9 +156,9 @@ class Comparison:
 
     @property
     def duration_s(self) -> float:
-        """Length of the comparison's timeline: that of the soundtracks, else of the clip."""
+        """Length of the comparison's timeline: that of the soundtracks, made or planned, else of the clip."""
         lengths = [track.rendition.duration_s for track in self.tracks if track.rendition]
-        return max(lengths, default=self.clip.duration_s)
+        return max(lengths, default=self.planned_s or self.clip.duration_s)
 
     def track(self, track_id: str) -> Track:
         """The finished soundtrack of that id.
@@ -248,10 +261,15 @@ class Comparison:
         elif isinstance(event, RenditionReady):
             track = self._planned(event.rendition.kind, event.rendition.take)
             track.rendition, track.state, track.fraction = event.rendition, "ready", 1.0
-            track.peaks = peaks
+            track.peaks, track.beginning = peaks, None
         elif isinstance(event, RenditionFailed):
             track = self._planned(event.kind, event.take)
-            track.state, track.reason = "failed", event.reason
+            track.state, track.reason, track.beginning = "failed", event.reason, None
+        elif isinstance(event, SoundPart) and not self.blind:  # the order in which they begin would tell the kinds
+            track = self._planned(event.kind, event.take)
+            track.beginning = track.beginning or Beginning(event.sample_rate)
+            track.beginning.add(event.waveform)
+            track.peaks = track.beginning.peaks(self.duration_s, PEAKS)
 
     def _progress(self, event: StageProgress) -> None:
         self.work.seconds_left, self.work.note = event.seconds_left, event.note
@@ -273,7 +291,8 @@ class Comparison:
     def public_file(self, name: str) -> Path | None:
         """The file that the browser knows under `name`; None when there is no such file.
 
-        Names say nothing of captions: `source`, `reference`, `original.wav`, and `ID.wav`, `ID.mid`, `ID.mp4`.
+        Names say nothing of captions: `source`, `reference`, `original.wav`, and `ID.wav`, `ID.mid`, `ID.mp4`; and
+        `ID.beginning.wav` while the rest of it is written.
         """
         if name == "source":
             return self.clip.path
@@ -283,10 +302,22 @@ class Comparison:
             return self.folder / "original.wav"
         track_id, _, suffix = name.partition(".")
         for track in self.tracks:
+            if track.id == track_id and suffix == "beginning.wav":
+                return self._beginning_file(track)
             if track.id == track_id and track.rendition:
                 rendition = track.rendition
                 return {"wav": rendition.audio, "mid": rendition.midi, "mp4": rendition.video}.get(suffix)
         return None
+
+    def _beginning_file(self, track: Track) -> Path | None:
+        with self._changed:
+            beginning = track.beginning
+            pieces = list(beginning.pieces) if beginning else []
+        return write_beginning(pieces, beginning.sample_rate, self.folder / BEGINNINGS, track.id) if beginning else None
+
+    def drop_beginnings(self) -> None:
+        """Remove the files of what was listened to before it was finished."""
+        shutil.rmtree(self.folder / BEGINNINGS, ignore_errors=True)
 
     def save(self) -> None:
         """Write the state beside the files, so that it can be opened again.
@@ -294,10 +325,21 @@ class Comparison:
         Raises:
             StorageError: The disk refused.
         """
-        with self._changed:
-            document = self.as_dict()
-        with media.atomic_path(self.folder / STATE_FILE) as part:
-            part.write_text(json.dumps(document, ensure_ascii=False, indent=1), "utf-8")
+        path = self.folder / STATE_FILE
+        with writing(self.folder):
+            theirs = {} if stamp_of(path) == self.saved else scores_in(path)
+            with self._changed:
+                for person, given in theirs.items():  # rated in another page process meanwhile
+                    self.scores[person] = {**given, **self.scores.get(person, {})}
+                document = self.as_dict()
+            with media.atomic_path(path) as part:
+                part.write_text(json.dumps(document, ensure_ascii=False, indent=1), "utf-8")
+            self.saved = stamp_of(path)
+
+    @property
+    def outdated(self) -> bool:
+        """Whether another page process has written it since, and nothing of it is under way here."""
+        return not self.active and stamp_of(self.folder / STATE_FILE) != self.saved
 
     def as_dict(self) -> dict[str, Any]:
         """Everything that is needed to open it again, JSON-ready; paths are relative to the folder."""
@@ -364,6 +406,7 @@ def open_folder(folder: Path, probe: Any) -> Comparison:
         StorageError: It is not there, or cannot be read.
         MediaError: Its clip cannot be read any more.
     """
+    saved = stamp_of(folder / STATE_FILE)
     try:
         document = json.loads((folder / STATE_FILE).read_text("utf-8"))
     except (OSError, ValueError) as error:
@@ -382,6 +425,7 @@ def open_folder(folder: Path, probe: Any) -> Comparison:
     comparison.seed, comparison.blind = document["seed"], document["blind"]
     comparison.questions = [Exchange.read(value) for value in document.get("questions", ())]
     comparison.scores, comparison.made_at = document["scores"], document["made_at"]
+    comparison.saved = saved
     if comparison.tracks:
         comparison.work.phase = "done"
     return comparison

@@ -13,6 +13,7 @@ import shutil
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
+from contextvars import copy_context
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -22,6 +23,7 @@ from musiscene import media, workspace
 from musiscene.errors import MusisceneError, Stopped, StorageError, explain
 from musiscene.pipeline import Pipeline, ScoreOptions
 from musiscene.profiles import Profile, choose
+from musiscene.registry import find_generator
 from musiscene.settings import Settings
 from musiscene.study.store import Rating, RatingStore, Summary
 from musiscene.types import CaptionKind, CaptionSet
@@ -29,6 +31,7 @@ from musiscene.ui.asking import Asker
 from musiscene.ui.availability import Availability
 from musiscene.ui.choices import Choices
 from musiscene.ui.comparison import STATE_FILE, STOPPED, Comparison, Phase, open_folder, take_file, waveform_peaks
+from musiscene.ui.sharing import try_hold
 from musiscene.ui.texts import GoneError, PageError, Texts, Translated, duration_words
 from musiscene.ui.turnstile import Turnstile
 
@@ -51,7 +54,9 @@ class Desk:
         self._open: OrderedDict[str, Comparison] = OrderedDict()
         self._lock = threading.Lock()
         # Each piece of work uses two or three threads of its own, so two of them fill a small machine.
-        self._turnstile = Turnstile(max(2, (os.cpu_count() or 2) // 2))
+        # Where another machine does the heavy part, most of it is waiting.
+        places = max(2, (os.cpu_count() or 2) // 2)
+        self._turnstile = Turnstile(max(8, places) if settings.backend_url else places)
         self.availability = Availability(pipeline.pool)
         self.asker = Asker(pipeline, self._turnstile, self.availability)
 
@@ -82,7 +87,7 @@ class Desk:
         """
         with self._lock:
             comparison = self._open.get(token)
-            if comparison is not None and comparison.folder.is_dir():
+            if comparison is not None and comparison.folder.is_dir() and not comparison.outdated:
                 self._open.move_to_end(token)
                 return comparison
         folder = self.settings.work_dir / token
@@ -96,7 +101,7 @@ class Desk:
     def _remember(self, comparison: Comparison) -> Comparison:
         with self._lock:
             known = self._open.setdefault(comparison.token, comparison)
-            if not known.folder.is_dir():
+            if not known.folder.is_dir() or known.outdated:
                 known = self._open[comparison.token] = comparison
             idle = [token for token, other in self._open.items() if not other.work.busy and other is not known]
             for token in idle[: max(0, len(self._open) - OPEN_AT_MOST)]:
@@ -211,12 +216,17 @@ class Desk:
             takes=choices.takes,
             mix=choices.mix,
             music_gain_db=choices.music_gain_db,
+            melody=choices.melody,
         )
         if score:
             self.pipeline.score_duration(comparison.sources, choices.duration_s)  # refuses before anything is done
+            self._check_melody(comparison, choices)
         comparison = self._fresh(comparison, keep_captions=True)
         with comparison.changing():
             if comparison.work.busy:
+                raise PageError("busy")
+            comparison.hold = try_hold(comparison.folder)
+            if comparison.hold is None:  # another page process works on it
                 raise PageError("busy")
             comparison.captions = captions
             comparison.stop = threading.Event()
@@ -246,12 +256,28 @@ class Desk:
         if score:
             options = replace(options, overrides=comparison.briefs)
         threading.Thread(
-            target=self._work,
-            args=(comparison, choices, options, (kinds if again is None else again) if describe else None, score),
+            target=copy_context().run,  # with the visitor's request, for whoever lends a GPU
+            args=(
+                self._work,
+                comparison,
+                choices,
+                options,
+                (kinds if again is None else again) if describe else None,
+                score,
+            ),
             name=f"musiscene-work-{comparison.token[:4]}",
             daemon=True,
         ).start()
         return comparison
+
+    def _check_melody(self, comparison: Comparison, choices: Choices) -> None:
+        if not choices.melody:
+            return
+        name = choices.generator or self._profile(choices).generator
+        if not find_generator(name).follows_melody:
+            raise PageError("melody_engine", name=name)
+        if comparison.sources.sound is None:
+            raise PageError("melody_silent")
 
     def stop(self, comparison: Comparison) -> None:
         """Stop the work on this comparison, and on no other."""
@@ -302,14 +328,19 @@ class Desk:
                 else explain(problem, "making the soundtracks" if score else "writing the captions")
             )
         with comparison.changing():
+            if comparison.hold is not None:
+                comparison.hold.release()
             comparison.writing, comparison.partial = {}, {}
             comparison.tracks = [
-                track if track.state in ("ready", "failed") else replace(track, state="failed", reason=STOPPED)
+                track
+                if track.state in ("ready", "failed")
+                else replace(track, state="failed", reason=STOPPED, beginning=None, peaks=[])
                 for track in comparison.tracks
             ]
             comparison.work = replace(
                 comparison.work, phase=phase, busy=False, ahead=0, seconds_left=None, note="", error=error
             )
+        comparison.drop_beginnings()
         try:
             comparison.save()
         except StorageError as problem:
@@ -337,6 +368,7 @@ class Desk:
             raise PageError("need_captions", after=reasons)
         with comparison.changing():
             comparison.work.phase, comparison.work.seconds_left = "soundtracks", None
+            comparison.planned_s = self.pipeline.score_duration(comparison.sources, options.duration_s)
             comparison.plan_tracks(kinds, options.takes, shuffle=comparison.blind)
         self._keep_original(comparison, options)
         for event in self.pipeline.score(

@@ -70,7 +70,13 @@ class ClipMeter:
                 rows.append((title, *_cells(self.measure(comparison, track), texts)))
             except MusisceneError as error:
                 rows.append((title, fill(texts["scores_missing"], reason=say(error, texts)), "", "", ""))
-        yield _table(rows, texts)
+        yield _table(rows, texts) + self._lacking(texts)
+
+    def _lacking(self, texts: Texts) -> str:
+        """Which weights would give more scores, and how to get them."""
+        missing = self._networks.missing if self._networks is not None else {}
+        reasons = dict.fromkeys(missing.values())  # several may lack one package
+        return "\n\n".join(["", texts["scores_more"], *(f"- {reason}" for reason in reasons)]) if reasons else ""
 
 
 def scores_panel(marked: Markers) -> tuple[gr.Accordion, gr.Markdown]:

@@ -171,6 +171,7 @@ def player_view(
         if not comparison.clip.has_video
         else {
             "url": media_url(comparison, f"{picture.id}.mp4") if picture and show_files else "",
+            "preview": media_url(comparison, "source") if any(track.beginning for track in comparison.tracks) else "",
             "size": comparison.clip.display_size,
             "poster": media_url(comparison, "poster.jpg"),
         },
@@ -192,6 +193,14 @@ def _track(
         view["score"], view["comment"] = mine["score"], mine["comment"]
     if state == "ready":
         view["url"], view["peaks"] = media_url(comparison, f"{track.id}.wav"), track.peaks
+    elif track.beginning is not None:  # never in a blind comparison
+        seconds = track.beginning.seconds
+        view["beginning"] = {
+            "url": f"{media_url(comparison, track.id)}.beginning.wav?s={seconds:.2f}",
+            "seconds": round(seconds, 2),
+            "length": duration_words(round(seconds, 1), texts),
+        }
+        view["peaks"] = track.peaks
     if not revealed:
         return view
     view |= {"kind": track.kind.value, "title": title_of(track.kind, texts), "take": track.take}

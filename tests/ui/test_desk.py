@@ -271,3 +271,18 @@ def test_people_work_on_the_same_file_at_once(desk: Desk, clip_path: Path) -> No
 
     assert len({comparison.token for comparison in opened}) == 4
     assert isinstance(desk.settings, Settings)
+
+
+def test_a_tune_is_followed_where_there_is_one_and_somebody_who_can(
+    desk: Desk, clip_path: Path, silent_clip_path: Path
+) -> None:
+    """A generator that hears no tune, and a clip without one, are refused in words before anything is done."""
+    with_sound = desk.open_file(clip_path, clip_path.name)
+    with pytest.raises(RequestError, match="sketch cannot follow a tune"):
+        desk.start(with_sound, replace(CHOICES, melody=True), describe=True, score=True)
+
+    silent = desk.open_file(silent_clip_path, silent_clip_path.name)
+    with pytest.raises(RequestError, match="no tune to follow"):
+        desk.start(silent, replace(CHOICES, melody=True, generator="musicgen"), describe=True, score=True)
+
+    assert not with_sound.work.busy and not silent.work.busy

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+import torch
 
-from musiscene import evaluation
+from musiscene import evaluation, weights
 from musiscene.captions.sketch_video import SPEC
 from musiscene.media import probe
 from musiscene.settings import Settings
@@ -37,7 +39,7 @@ def comparison(make_media: Callable[..., Path], tmp_path: Path) -> Comparison:
 
 @pytest.mark.slow
 def test_scores_of_a_soundtrack(comparison: Comparison, tmp_path: Path) -> None:
-    """Without weights the picture-and-music measures are shown; columns that need weights are left out."""
+    """Without weights the picture-and-music measures are shown, and how to get the weights of the others."""
     meter = ClipMeter(Settings(data_dir=tmp_path / "data"))
     *_, table = meter.report(comparison, "somebody", ENGLISH)
     head = table.splitlines()[0]
@@ -45,6 +47,35 @@ def test_scores_of_a_soundtrack(comparison: Comparison, tmp_path: Path) -> None:
     assert ENGLISH["scores_words"] not in head and ENGLISH["scores_reference"] not in head
     assert "A · Scene (MSI)" in table
     assert "| +0.9" in table or "| +1.0" in table
+    for name in ("passt-20s", "clap-music"):
+        assert f"musiscene weights download {name}" in table
+
+
+@pytest.mark.slow
+def test_random_weights_give_no_score(comparison: Comparison, tmp_path: Path) -> None:
+    """A network that was never trained is refused in words where its numbers would stand."""
+    from transformers import ClapAudioConfig, ClapConfig, ClapModel, ClapTextConfig
+
+    torch.manual_seed(0)
+    network = ClapModel(
+        ClapConfig(
+            text_config=ClapTextConfig(
+                vocab_size=64, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16
+            ).to_dict(),
+            audio_config=ClapAudioConfig(
+                patch_embeds_hidden_size=16, hidden_size=32, depths=[1, 1], num_attention_heads=[2, 2]
+            ).to_dict(),
+            projection_dim=16,
+        )
+    )
+    network.save_pretrained(tmp_path / "clap")
+    weights.use("clap-music", tmp_path / "clap", tmp_path / "data" / "weights")
+
+    *_, table = ClipMeter(Settings(data_dir=tmp_path / "data")).report(comparison, "somebody", ENGLISH)
+
+    (row,) = [line for line in table.splitlines() if line.startswith("| A")] or [table]
+    assert "Not measured" in row
+    assert not re.search(r"\d\.\d", row)
 
 
 def test_a_hidden_condition_is_not_told(comparison: Comparison, tmp_path: Path) -> None:

@@ -294,6 +294,7 @@ TEXTS = {
     "scores_energy": "能量随画面运动",
     "scores_reference": "与参考的差异(KL)",
     "scores_missing": "未测量:{reason}",
+    "scores_more": "具备相应权重后会显示更多得分：",
     # Gallery
     "gallery": "画廊",
     "gallery_about": "已经完成的比较：打开即看，无需任何计算。",

@@ -298,6 +298,7 @@ TEXTS = {
     "scores_energy": "Energy follows motion",
     "scores_reference": "Differs from the reference (KL)",
     "scores_missing": "Not measured: {reason}",
+    "scores_more": "More scores appear when their weights are here:",
     # Gallery
     "gallery": "Gallery",
     "gallery_about": "Comparisons that are finished: they open at once, and nothing is computed.",

@@ -294,6 +294,7 @@ TEXTS = {
     "scores_energy": "La energía sigue al movimiento",
     "scores_reference": "Difiere de la referencia (KL)",
     "scores_missing": "Sin medir: {reason}",
+    "scores_more": "Con sus pesos aparecen más puntuaciones:",
     # Gallery
     "gallery": "Galería",
     "gallery_about": "Comparaciones terminadas: se abren al momento y no se calcula nada.",

@@ -89,8 +89,14 @@
     // -- switching -----------------------------------------------------------------------------------------------
 
     const sounds = () => {
-      const ready = view.tracks.filter((track) => track.state === "ready" && track.url);
-      const all = ready.map((track) => ({ id: track.id, url: track.url, name: track.letter, track }));
+      const ready = view.tracks.filter((track) => track.url || track.beginning);
+      const all = ready.map((track) => ({
+        id: track.id,
+        url: track.url || track.beginning.url,
+        partial: track.url ? 0 : track.beginning.seconds,
+        name: track.letter,
+        track,
+      }));
       if (ready.length && view.original) {
         const name = t(view.original.is_reference ? "reference_sound" : "original_sound");
         all.push({ id: ORIGINAL, url: view.original.url, name, track: null });
@@ -154,17 +160,29 @@
       const kind = active?.track?.kind ?? "";
       player.className = `ms-player${kind ? ` ms-kind-${kind}` : ""}`;
       app.setText(badge, active ? active.name : "");
-      app.setText(play, t(switcher.playing ? "pause" : "play"));
+      app.setText(play, t(switcher.playing || switcher.waiting ? "pause" : "play"));
       play.disabled = !active;
       for (const [id, row] of rows) {
         app.setAttribute(row.element.querySelector(".ms-letter"), "aria-pressed", String(id === switcher.active));
         row.element.classList.toggle("ms-heard", id === switcher.active);
       }
       const failed = [...switcher.sounds.values()].find((sound) => sound.error);
-      app.setText(loading, failed ? t("decode_failed", { reason: failed.error }) : "");
+      const writing = switcher.waiting ? "beginning_waiting" : switcher.playing && active?.partial ? "beginning_playing" : "";
+      app.setText(loading, failed ? t("decode_failed", { reason: failed.error }) : writing ? t(writing) : "");
+      showPicture();
       showChoices();
       showTime();
       showLoop();
+    };
+
+    // Every rendition has the same picture, so one that shows stays; the clip itself stands in until there is one.
+    const showPicture = () => {
+      if (!view.picture) return;
+      const { url, preview } = view.picture;
+      const shown = video.getAttribute("src");
+      const replace = shown === preview && !switcher.playing && !switcher.waiting;
+      if (url && (!shown || video.error || replace)) video.src = url;
+      else if (!shown && preview) video.src = preview;
     };
 
     const showTime = () => {
@@ -343,13 +361,11 @@
         const [width, height] = view.picture.size ?? [16, 9];
         stage.style.setProperty("--ratio", String(width / height));
         app.setAttribute(video, "poster", view.picture.poster);
-        // A picture that shows already stays: every rendition has the same one.
-        if (view.picture.url && !video.getAttribute("src")) video.src = view.picture.url;
         switcher.video = video;
       } else switcher.video = null;
       app.setText(question, any ? t(hasPicture ? "question" : "question_track") : "");
       const failed = view.failed_hidden ? ` ${t("track_hidden_failed", { n: view.failed_hidden })}` : "";
-      const ready = view.tracks.some((track) => track.state === "ready");
+      const ready = view.tracks.some((track) => track.state === "ready"); // not only its beginning
       if (!view.blind || !any || (!ready && !failed)) app.setText(note, "");
       else app.setText(note, (view.revealed ? t("revealed") : t("left_to_rate", { n: view.to_rate })) + failed);
       if (view.revealed && wasRevealed === false && view.blind) app.announce(t("revealed"));
@@ -362,7 +378,7 @@
       cuts.replaceChildren(
         ...(view.cuts_s ?? []).map((cut) => h("span", { style: `left:${(100 * cut) / view.duration_s}%` })),
       );
-      switcher.setSounds(sounds().map(({ id, url }) => ({ id, url })), view.duration_s || 0).then(showActive);
+      switcher.setSounds(sounds(), view.duration_s || 0).then(showActive);
       showActive();
       app.tracksShown(view);
     };

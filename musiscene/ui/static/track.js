@@ -106,13 +106,14 @@
       app.setText(pick, view.letter);
       app.setAttribute(pick, "aria-label", t("listen", { name }));
       app.setAttribute(pick, "aria-pressed", String(heard === view.id));
-      pick.disabled = view.state !== "ready";
+      pick.disabled = view.state !== "ready" && !view.beginning;
       const take = player.tracks.some((track) => track.take > 1) ? `, ${t("take", { n: view.take })}` : "";
       app.setText(title, view.title ? `${view.title}${take}` : t("track", { letter: view.letter }));
       const loudness = view.loudness === null ? t("silence") : t("loudness", { lufs: view.loudness });
       const known = view.seed !== undefined;
       const pieces = [view.by, t("seed", { seed: view.seed }), loudness, view.length, t("made_in", { time: view.seconds })];
-      app.setText(facts, known ? pieces.join(" · ") : "");
+      const begun = view.beginning ? t("track_beginning", { time: view.beginning.length }) : "";
+      app.setText(facts, known ? pieces.join(" · ") : begun);
       drawWave(svg, view.peaks);
       const working = view.state === "working" || view.state === "waiting";
       app.show(bar, working);
