@@ -7,24 +7,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from musiscene import weights
-from musiscene.errors import BackendUnavailableError, MusisceneError, RequestError, Stopped
+from musiscene.errors import BackendUnavailableError, RequestError
+from musiscene.evaluation_pictures import Sight, Together, evaluate_pictures, together
 from musiscene.metrics.caption_files import read_captions
-from musiscene.metrics.picture_music import (
-    Alignment,
-    Correlation,
-    cut_alignment,
-    energy_motion_correlation,
-    level_curve,
-    pool_alignments,
-    pool_correlations,
-)
-from musiscene.metrics.sound_files import Failure, Sound, read_mono
+from musiscene.metrics.sound_files import Sound
 from musiscene.settings import Settings
 from musiscene.types import CaptionKind, Job
 
@@ -122,86 +114,7 @@ def _lacking(name: str) -> str:
     return f"The weights {name!r} are not here. {weights.next_step(name)}"
 
 
-# -- picture and music --------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Sight:
-    """What is known of a clip's picture.
-
-    Attributes:
-        duration_s: Its length, in seconds.
-        cuts_s: Times of its cuts.
-        motion: How much moves, evenly spaced.
-    """
-
-    duration_s: float
-    cuts_s: tuple[float, ...]
-    motion: tuple[float, ...]
-
-    @classmethod
-    def of(cls, evidence: Mapping[str, Any], duration_s: float) -> Sight | None:
-        """From the evidence of a sketch video caption; None where there is none."""
-        if "cuts_s" not in evidence or "motion_curve" not in evidence:
-            return None
-        return cls(duration_s, tuple(evidence["cuts_s"]), tuple(evidence["motion_curve"]))
-
-
-@dataclass(frozen=True, slots=True)
-class Together:
-    """One soundtrack on one picture; None where there is nothing to measure.
-
-    Attributes:
-        alignment: Of cuts and beats.
-        correlation: Of energy and motion.
-    """
-
-    alignment: Alignment | None
-    correlation: Correlation | None
-
-    def as_dict(self) -> dict[str, Any]:
-        """JSON layout."""
-        return {
-            "rhythm_to_cut": self.alignment.as_dict() if self.alignment else None,
-            "energy_to_motion": self.correlation.as_dict() if self.correlation else None,
-        }
-
-
-def look(video: Path, settings: Settings, job: Job) -> Sight | None:
-    """What is seen in a clip, by the sketch video captioner; None when it has no picture."""
-    from musiscene import api
-
-    described = api.caption(
-        video, kinds=frozenset({CaptionKind.VIDEO}), profile="sketch", settings=settings, stop=job.stop
-    )
-    caption = described.captions.get(CaptionKind.VIDEO)
-    return None if caption is None else Sight.of(caption.evidence, described.clip.duration_s)
-
-
-def together(sight: Sight, music: Path, settings: Settings, job: Job) -> Together:
-    """How a soundtrack goes with a picture. Beats are those that the sketch music captioner hears.
-
-    Raises:
-        MusisceneError: The sound cannot be read.
-        Stopped: `job` was stopped.
-    """
-    from musiscene import api
-
-    mono = read_mono(music, job, settings.limits)
-    duration_s = min(sight.duration_s, mono.duration_s)
-    beats: tuple[float, ...] = ()
-    if sight.cuts_s:
-        described = api.caption(
-            music, kinds=frozenset({CaptionKind.MUSIC}), profile="sketch", settings=settings, stop=job.stop
-        )
-        caption = described.captions.get(CaptionKind.MUSIC)
-        beats = tuple(caption.evidence.get("beats_s") or ()) if caption else ()
-    heard = mono.cut(duration_s)
-    motion = sight.motion[: max(2, round(len(sight.motion) * duration_s / max(sight.duration_s, 1e-6)))]
-    return Together(
-        cut_alignment(sight.cuts_s, beats, duration_s),
-        energy_motion_correlation(tuple(level_curve(heard.samples, heard.sample_rate)), motion, duration_s),
-    )
+# -- one soundtrack -------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +185,7 @@ class Run:
         music: System -> its clips.
         texts: System -> clip -> what its music was made from.
         pictures: Clip -> the video that its music is for.
+        failures: Comparisons that cannot be read, in a sentence each.
     """
 
     references: Mapping[str, Sequence[str]] | None = None
@@ -280,6 +194,7 @@ class Run:
     music: Mapping[str, tuple[Sound, ...]] = field(default_factory=dict)
     texts: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
     pictures: Mapping[str, Path] = field(default_factory=dict)
+    failures: tuple[str, ...] = ()
 
 
 def read_run(folder: Path) -> Run:
@@ -321,15 +236,25 @@ def read_run(folder: Path) -> Run:
     pictures: dict[str, Path] = {}
     compared: dict[str, list[Sound]] = {}
     originals: dict[str, Sound] = {}
-    for name, manifest, base in _comparisons(folder):
-        original = Path((manifest.get("track") or manifest["clip"])["path"])
-        if manifest["clip"].get("has_video"):
-            pictures[name] = Path(manifest["clip"]["path"])
-        if manifest.get("track") or (manifest["clip"].get("has_audio") and not manifest["clip"].get("audio_silent")):
-            originals[name] = Sound(name, original)
-        for kind, rendition in manifest["renditions"].items():
-            compared.setdefault(kind, []).append(Sound(name, base / rendition["audio"]))
-            texts.setdefault(kind, {})[name] = (manifest["captions"][kind]["text"],)
+    failures: list[str] = []
+    for path in sorted(folder.rglob("manifest.json")):
+        name = path.parent.relative_to(folder).as_posix()
+        try:
+            found = _read_comparison(name if name != "." else folder.name, path)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            failures.append(
+                f"{path} is no manifest of `musiscene compare` ({type(error).__name__}): left out."
+            )
+            continue
+        if found is None:  # of something else
+            continue
+        if found.picture is not None:
+            pictures[found.name] = found.picture
+        if found.original is not None:
+            originals[found.name] = Sound(found.name, found.original)
+        for kind, (text, audio) in found.music.items():
+            compared.setdefault(kind, []).append(Sound(found.name, audio))
+            texts.setdefault(kind, {})[found.name] = (text,)
     for kind in (kind.value for kind in CaptionKind):
         if kind in compared:
             music[kind] = (*music.get(kind, ()), *compared[kind])
@@ -339,69 +264,34 @@ def read_run(folder: Path) -> Run:
             f"{folder} holds nothing to evaluate: captions/references.jsonl with captions/SYSTEM.jsonl, "
             "music/reference/ with music/SYSTEM/, or folders made by `musiscene compare`."
         )
-    return Run(references, captions, reference_music, music, texts, pictures)
+    return Run(references, captions, reference_music, music, texts, pictures, tuple(failures))
 
 
-def _comparisons(folder: Path) -> Iterator[tuple[str, dict[str, Any], Path]]:
-    for path in sorted(folder.rglob("manifest.json")):
-        try:
-            manifest = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-        if isinstance(manifest, dict) and {"clip", "captions", "renditions"} <= manifest.keys():
-            name = path.parent.relative_to(folder).as_posix()
-            yield (name if name != "." else folder.name), manifest, path.parent
+@dataclass(frozen=True, slots=True)
+class _Comparison:
+    """A folder of `musiscene compare`: its clip, what was heard with it, and kind -> caption and soundtrack."""
+
+    name: str
+    picture: Path | None
+    original: Path | None
+    music: dict[str, tuple[str, Path]]
 
 
-def evaluate_pictures(run: Run, settings: Settings, *, seed: int = 0, job: Job | None = None) -> dict[str, Any]:
-    """Rhythm-to-cut alignment and energy-to-motion correlation of every system, and of the reference music.
-
-    Raises:
-        Stopped: `job` was stopped.
-    """
-    job = job or Job()
-    systems = dict(run.music)
-    if run.reference_music:
-        systems["reference"] = run.reference_music
-    found: dict[str, list[tuple[str, Together]]] = {system: [] for system in systems}
-    failures: list[Failure] = []
-    for index, (clip, video) in enumerate(sorted(run.pictures.items())):
-        job.progress(index / len(run.pictures), f"{index} of {len(run.pictures)} pictures")
-        try:
-            sight = look(video, settings, job)
-        except Stopped:
-            raise
-        except MusisceneError as error:
-            failures.append(Failure(clip, video, str(error)))
-            continue
-        if sight is None:
-            continue
-        for system, sounds in systems.items():
-            for sound in sounds:
-                if sound.name != clip:
-                    continue
-                try:
-                    found[system].append((clip, together(sight, sound.path, settings, job)))
-                except Stopped:
-                    raise
-                except MusisceneError as error:
-                    failures.append(Failure(clip, sound.path, str(error)))
-    return {
-        "systems": [_pooled(system, rows, seed) for system, rows in found.items() if rows],
-        "skipped": [failure.as_dict() for failure in failures],
-    }
-
-
-def _pooled(system: str, rows: Sequence[tuple[str, Together]], seed: int) -> dict[str, Any]:
-    alignment = pool_alignments([row.alignment for _, row in rows if row.alignment], seed=seed)
-    correlation = pool_correlations([row.correlation for _, row in rows if row.correlation], seed=seed)
-    return {
-        "system": system,
-        "clips": len(rows),
-        "rhythm_to_cut": alignment.as_dict() if alignment else None,
-        "energy_to_motion": correlation.as_dict() if correlation else None,
-        "by_clip": {clip: row.as_dict() for clip, row in rows},
-    }
+def _read_comparison(name: str, path: Path) -> _Comparison | None:
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(manifest, dict) or not {"clip", "captions", "renditions"} <= manifest.keys():
+        return None
+    clip, track = manifest["clip"], manifest.get("track")
+    heard = track or (clip if clip.get("has_audio") and not clip.get("audio_silent") else None)
+    return _Comparison(
+        name,
+        Path(clip["path"]) if clip.get("has_video") else None,
+        Path(heard["path"]) if heard else None,
+        {
+            str(kind): (str(manifest["captions"][kind]["text"]), path.parent / rendition["audio"])
+            for kind, rendition in manifest["renditions"].items()
+        },
+    )
 
 
 # -- everything ---------------------------------------------------------------------------------------------------
@@ -464,7 +354,7 @@ def make_tables(
     document: dict[str, Any] = {"run": str(folder)}
     tables: list[Any] = []
     panels: list[Any] = []
-    notes: list[str] = []
+    notes: list[str] = list(run.failures)
     steps = int(bool(run.references and run.captions)) + len(run.music) + int(bool(pictures and run.pictures))
     done = 0
 
@@ -502,7 +392,7 @@ def make_tables(
             tables += report.music_tables(systems)
             panels += plots.music_panels(systems)
     if pictures and run.pictures:
-        document["pictures"] = evaluate_pictures(run, settings, seed=seed, job=part("pictures"))
+        document["pictures"] = evaluate_pictures(run, settings, store=store, seed=seed, job=part("pictures"))
         tables += report.picture_tables(document["pictures"])
         panels += plots.picture_panels(document["pictures"])
         notes += [f"{skipped['name']}: {skipped['reason']}" for skipped in document["pictures"]["skipped"]]

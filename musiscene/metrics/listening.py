@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from musiscene.errors import MusisceneError, Stopped, StorageError, explain
 from musiscene.metrics.listeners import Inputs, Listener, Vectors
-from musiscene.metrics.sound_files import Failure, Mono, Sound, read_mono
+from musiscene.metrics.sound_files import Failure, Mono, Sound, file_facts, read_mono
 from musiscene.types import Job, Limits
 
 _GROUP = 8
@@ -160,7 +160,7 @@ def _prepare(
     """What is stored, and the inputs of what is not."""
     task = _Task(group)
     try:
-        facts = [_facts(sound.path) for sound in group]
+        facts = [file_facts(sound.path) for sound in group]
     except OSError:
         facts = []  # the reader below will say what is wrong
     for listener in listeners:
@@ -237,8 +237,3 @@ def _heard(task: _Task, listeners: Sequence[Listener]) -> Heard:
         if all(vector is not None for vector in found):
             vectors[listener.name] = tuple(vector for vector in found if vector is not None)
     return Heard(task.sounds, vectors, tuple(task.failures))
-
-
-def _facts(path: Path) -> list[object]:
-    stat = path.stat()
-    return [str(path.resolve()), stat.st_size, stat.st_mtime_ns]

@@ -70,6 +70,16 @@ class Pairs:
     alone: tuple[str, ...]
 
 
+def file_facts(path: Path) -> list[object]:
+    """What tells a file from others and from what it was before it changed.
+
+    Raises:
+        OSError: It is not there.
+    """
+    stat = path.stat()
+    return [str(path.resolve()), stat.st_size, stat.st_mtime_ns]
+
+
 def list_sounds(source: Path) -> tuple[Sound, ...]:
     """The sound files of a folder (with what is below it) or of a manifest, sorted by name.
 

@@ -121,3 +121,13 @@ def test_comparisons_become_picture_and_music(tmp_path: Path, small_video: Path)
     systems = {system["system"]: system for system in document["pictures"]["systems"]}
     assert set(systems) == {"video", "music", "fusion", "msi", "reference"}
     assert all(system["clips"] == 1 for system in systems.values())
+
+    # A second run, or one that goes on after a stop, measures nothing again; what is no manifest is told.
+    (tmp_path / "run" / "two").mkdir()
+    (tmp_path / "run" / "two" / "manifest.json").write_text('{"clip": {}, "captions": {}, "renditions": {"msi": 1}}')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("musiscene.api.caption", None)
+        assert cli.main(["evaluate", "tables", str(tmp_path / "run"), "--json"]) == 0
+    again = json.loads((tmp_path / "run" / "evaluation" / "results.json").read_text())
+    assert again["pictures"] == document["pictures"]
+    assert any("two/manifest.json is no manifest" in note for note in again["notes"])
