@@ -15,7 +15,8 @@ from typing import Any
 from musiscene import __version__
 from musiscene.pipeline import backend_options
 from musiscene.profiles import PROFILES, BackendOptions, choose
-from musiscene.registry import BackendSpec, discover
+from musiscene.registry import ELSEWHERE, BackendSpec, discover
+from musiscene.remote.backends import OtherMachine
 from musiscene.settings import Settings
 
 ENCODERS = {"libx264": "H.264 video", "aac": "AAC sound"}
@@ -101,6 +102,8 @@ def examine(settings: Settings) -> Report:
         _soundfont(settings),
         _ratings(settings),
     ]
+    if settings.backend_url:
+        checks.append(_backend_server(settings, options))
     checks += [_profile(name, options) for name in PROFILES]
     checks += [
         _backend(spec, stage, options.get(spec.name))
@@ -173,6 +176,17 @@ def _ratings(settings: Settings) -> Check:
     except ArgumentError:
         return Check("Ratings", False, "MUSISCENE_DATABASE_URL is not a database address", "See docs/running.md.")
     return Check("Ratings", True, shown)
+
+
+def _backend_server(settings: Settings, options: BackendOptions) -> Check:
+    other: OtherMachine = options["sketch"][ELSEWHERE]
+    catalogue = other.server.catalogue()
+    if catalogue is None:
+        reason = other.why_not().removesuffix(".")
+        todo = "Start `python -m musiscene.serve_ray` there, or correct MUSISCENE_BACKEND_URL: docs/scaling.md."
+        return Check("Backend server", False, f"{reason} ({other.server.shown})", todo)
+    names = ", ".join(sorted({offer.name for offer in catalogue.offers}))
+    return Check("Backend server", True, f"{catalogue.server}, MusiScene {catalogue.version}: {names}")
 
 
 def _profile(name: str, options: BackendOptions) -> Check:

@@ -51,9 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _say("\n".join(_summary(serving)))
             return 0
         stop = threading.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: stop.set())
         with serve(serving, keys) as address:
+            for number in (signal.SIGINT, signal.SIGTERM):  # now, since Ray has put its own in their place
+                signal.signal(number, lambda *_: stop.set())
             _say(f"Serving {len(serving.backends)} backends at {address}")
             while not stop.wait(1.0):
                 pass
