@@ -35,14 +35,8 @@ class Bassist:
         start = float(bar * meter.beats)
         notes: list[Note] = []
         last_index = -1
-        for step, symbol in enumerate(text):
-            if symbol in ".-":
-                continue
-            beat = start + step / meter.steps_per_beat
-            held = 1
-            while step + held < len(text) and text[step + held] == "-":
-                held += 1
-            length = held / meter.steps_per_beat
+        for symbol, offset, length in patterns.strokes(text, meter):
+            beat = start + offset
             index = harmony.index_at(beat)
             if index != last_index and last_index >= 0 and symbol in "fwta":
                 symbol = "r"  # a new chord inside the bar is told by its root

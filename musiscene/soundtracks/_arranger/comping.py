@@ -117,26 +117,18 @@ class Accompanist:
         meter, harmony = self._frame.meter, self._harmony
         start = float(bar * meter.beats)
         notes: list[Note] = []
-        stroke = 0
-        for step, symbol in enumerate(text):
-            if symbol in ".-":
-                continue
-            beat = start + step / meter.steps_per_beat
-            held = 1
-            while step + held < len(text) and text[step + held] == "-":
-                held += 1
-            length = held / meter.steps_per_beat
+        for stroke, (symbol, offset, length) in enumerate(patterns.strokes(text, meter)):
+            beat, left = start + offset, length
             # Swept over a change of harmony, a chord is played again with the new one.
             index = harmony.index_at(beat)
             while True:
                 span = harmony.spans[index]
-                until = min(beat + length, span.beat + span.length)
+                until = min(beat + left, span.beat + span.length)
                 notes += self._stroke(symbol, index, beat, until - beat, stroke)
-                if until >= beat + length - 1e-6 or index + 1 >= len(harmony.spans):
+                if until >= beat + left - 1e-6 or index + 1 >= len(harmony.spans):
                     break
-                length -= until - beat
+                left -= until - beat
                 beat, index = until, index + 1
-            stroke += 1
         return notes
 
     def _stroke(self, symbol: str, index: int, beat: float, length: float, stroke: int) -> list[Note]:

@@ -11,6 +11,8 @@ Other meters are cut from these.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from musiscene.soundtracks._arranger.piece import Meter
 
 Pattern = dict[str, tuple[str, ...]]
@@ -196,6 +198,17 @@ def bar_pattern(pattern: Pattern, meter: Meter, variant: int) -> str:
     variants = pattern[family]
     text = variants[min(max(0, variant), len(variants) - 1)]
     return fit(text, meter)
+
+
+def strokes(text: str, meter: Meter) -> Iterator[tuple[str, float, float]]:
+    """What sounds in one bar of a pattern: the symbol, its beat in the bar, and for how many beats it is held."""
+    for step, symbol in enumerate(text):
+        if symbol in ".-":
+            continue
+        held = 1
+        while step + held < len(text) and text[step + held] == "-":
+            held += 1
+        yield symbol, step / meter.steps_per_beat, held / meter.steps_per_beat
 
 
 def fit(text: str, meter: Meter) -> str:
