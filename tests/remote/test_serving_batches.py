@@ -24,6 +24,7 @@ from musiscene.serving.replica import Model
 from musiscene.types import Caption, CaptionKind, CaptionRequest, Job, ScoreRequest
 
 Told = list[tuple[str | None, Any]]
+Frame = tuple[dict[str, Any], bytes]
 
 
 def ticket(told: Told, asked: Any = "x", rows: int = 1, alike: Any = "same") -> Ticket:
@@ -111,9 +112,7 @@ def test_a_batch_ends_when_all_of_it_are_gone() -> None:
     assert worker.batches == [[0, 1]] and not any(results(each) for each in told)
 
 
-async def asked_of(
-    model: Model, what: str, document: dict[str, Any], files: Files
-) -> list[tuple[dict[str, Any], bytes]]:
+async def asked_of(model: Model, what: str, document: dict[str, Any], files: Files) -> list[Frame]:
     """All that a model tells."""
     head = {**document, "protocol": PROTOCOL, "files": files.listed()}
     reader, frames = FrameReader(), []
@@ -122,7 +121,7 @@ async def asked_of(
     return frames
 
 
-def music_of(model: Model, *requests: list[ScoreRequest]) -> list[list[tuple[dict[str, Any], bytes]]]:
+def music_of(model: Model, *requests: list[ScoreRequest]) -> list[list[Frame]]:
     async def all_at_once() -> Any:
         files = Files()
         return await asyncio.gather(
@@ -136,7 +135,7 @@ def score(text: str, seed: int, duration_s: float = 0.5) -> ScoreRequest:
     return ScoreRequest(Caption(CaptionKind.FUSION, text, "test"), duration_s, seed)
 
 
-def sound_in(frames: list[tuple[dict[str, Any], bytes]], number: int = 0) -> np.ndarray:
+def sound_in(frames: list[Frame], number: int = 0) -> np.ndarray:
     heads = [document for document, _ in frames if document["event"] == "soundtrack"]
     samples = [np.frombuffer(payload, "<f4") for document, payload in frames if document["event"] == "sound"]
     return np.concatenate(samples).reshape(len(heads), -1)[number]
@@ -155,13 +154,10 @@ def test_music_of_two_people_in_one_batch_is_what_each_gets_alone(tiny_musicgen:
     assert together[0][-1][0]["event"] == together[1][-1][0]["event"] == "end"
     assert any(document["event"] == "heard" for document, _ in together[0])
     generator = Pool({"musicgen": options}).generator(find_generator("musicgen"))
-    for request, frames, number in [
-        (first[0], together[0], 0),
-        (second[0], together[1], 0),
-        (second[1], together[1], 1),
-    ]:
-        (alone,) = generator.generate([request], Job())
-        np.testing.assert_allclose(sound_in(frames, number), alone.waveform[0], atol=1e-5)
+    for requests, frames in zip((first, second), together, strict=True):
+        for number, request in enumerate(requests):
+            (alone,) = generator.generate([request], Job())
+            np.testing.assert_allclose(sound_in(frames, number), alone.waveform[0], atol=1e-5)
 
 
 @pytest.mark.slow
@@ -210,7 +206,7 @@ def test_a_request_that_makes_no_sense_is_refused(changed: dict[str, Any], words
     model = Model(Served("soundtracks", "sketch"))
     document = {**documents.music_wanted([score("calm", 1)], Files()), "files": [], **changed}
 
-    async def ask() -> list[tuple[dict[str, Any], bytes]]:
+    async def ask() -> list[Frame]:
         reader = FrameReader()
         return [each async for chunk in model.work("soundtracks", document, []) for each in reader.push(chunk)]
 

@@ -25,7 +25,8 @@ def test_every_backend_has_its_table(tmp_path: Path) -> None:
     serving = read_serving(
         written(
             tmp_path,
-            'name = "gpu room"\n[captions.sketch]\nat_once = 2\n[soundtracks.musicgen]\nreplicas = 2\ngpus = 1\nbatch = 8\n'
+            'name = "gpu room"\n[captions.sketch]\nat_once = 2\n'
+            "[soundtracks.musicgen]\nreplicas = 2\ngpus = 1\nbatch = 8\n"
             'options = { model = "musicgen-small" }\n[ray]\ncpus = 3\n',
         )
     )
