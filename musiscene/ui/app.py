@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,6 +30,7 @@ from musiscene.ui.gallery import Gallery, gallery_of, gallery_routes, is_offered
 from musiscene.ui.guarding import Guard, framed_by
 from musiscene.ui.handlers import Handlers
 from musiscene.ui.head import Head, head
+from musiscene.ui.logs import DiscreetStream, keep_log
 from musiscene.ui.openapi import openapi_routes
 from musiscene.ui.study_server import mounted_routes
 from musiscene.ui.texts import (
@@ -45,6 +47,7 @@ from musiscene.ui.translation import Markers
 from musiscene.ui.uploads import Uploads
 from musiscene.ui.verbs import Verbs
 from musiscene.ui.warming import warm
+from musiscene.zerogpu import make_pipeline
 
 _log = logging.getLogger(__name__)
 
@@ -85,7 +88,7 @@ def build_app(
         ConfigError: A setting is not valid.
     """
     settings = settings or (pipeline.settings if pipeline else Settings.from_env())
-    pipeline = pipeline or Pipeline(settings)
+    pipeline = pipeline or make_pipeline(settings)
     desk = Desk(settings, pipeline, store or RatingStore(settings.ratings_url))
     examples = find_examples()
     gallery = gallery_of(settings)
@@ -151,6 +154,9 @@ def launch_app(
     """
     app = build_app(settings, pipeline, store)
     settings = app.desk.settings
+    keep_log(settings)
+    if block:  # then the process is the server's own
+        sys.stderr = DiscreetStream(sys.stderr, settings)
     cleaner = threading.Thread(target=_clean_forever, args=(app.desk,), name="musiscene-cleaner", daemon=True)
     cleaner.start()
     address: dict[str, Any] = (

@@ -25,6 +25,7 @@ from musiscene.ui.examples import Example
 from musiscene.ui.machine_view import machine_view
 from musiscene.ui.scores_panel import ClipMeter
 from musiscene.ui.texts import ENGLISH, PageError, Texts, say, say_error, texts_for
+from musiscene.ui.uploads import not_kept
 
 PARTS = ("source", "progress", "captions", "ask", "player")
 """The parts of the page that handlers fill, in the order of their outputs."""
@@ -95,7 +96,8 @@ class Handlers:
         try:
             page = Page.read(event._data)
             path, name = find(event._data)
-            return self._values(self._desk.open_file(path, name), page)
+            with not_kept(path, self._upload_dir):
+                return self._values(self._desk.open_file(path, name), page)
         except Exception as error:  # noqa: BLE001 - every problem becomes words beside the clip
             return self._empty(say_error(error, "reading the clip", texts), texts)
 

@@ -11,7 +11,8 @@ import shutil
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import anyio
@@ -20,6 +21,7 @@ from starlette.formparsers import MultiPartException
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from musiscene.errors import MediaError
 from musiscene.settings import Settings
 from musiscene.ui.guarding import visitor_of
 from musiscene.ui.texts import LANGUAGES, Texts, duration_words, fill, size_words, texts_for
@@ -239,6 +241,19 @@ class _Upload:
         if self.refusal is None:
             self.answered = True
             await self._send(message)
+
+
+@contextmanager
+def not_kept(path: Path, folder: Path) -> Iterator[None]:
+    """A block that reads an upload; one that proves to be no media does not stay in the `folder` of uploads."""
+    try:
+        yield
+    except MediaError:
+        if path.resolve().is_relative_to(folder.resolve()):
+            with suppress(OSError):
+                path.unlink()
+                path.parent.rmdir()
+        raise
 
 
 def _length(scope: Scope) -> int:

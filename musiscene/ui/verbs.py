@@ -30,6 +30,7 @@ from musiscene.ui.choices import Choices
 from musiscene.ui.comparison import Comparison
 from musiscene.ui.desk import Desk
 from musiscene.ui.files import manifest
+from musiscene.ui.uploads import not_kept
 from musiscene.ui.view import media_url
 
 SCORE_ROUTE = "musiscene/score"
@@ -189,7 +190,8 @@ class Verbs:
                 with comparison.changing_nothing():
                     ready = [kind.value for kind in comparison.captions]
                     made = [track.kind.value for track in comparison.tracks if track.state == "ready"]
-                    yield {"progress": comparison.work.phase, "captions": ready, "soundtracks": made}
+                    told = {"progress": comparison.work.phase, "captions": ready, "soundtracks": made}
+                yield told  # outside: the block's lock is this thread's, and the next step may be another's
         if comparison.work.error:
             raise RequestError(str(comparison.work.error))
         yield _document(comparison, self.desk.pipeline.profile.name)
@@ -220,7 +222,8 @@ class Verbs:
                 "POST /gradio_api/upload returned."
             )
         name = clip.get("orig_name") if isinstance(clip, Mapping) else None
-        return self.desk.open_file(path, str(name or path.name))
+        with not_kept(path, self._upload_dir):
+            return self.desk.open_file(path, str(name or path.name))
 
     def _open_inline(self, address: str) -> Comparison:
         head, _, content = address.partition(",")
