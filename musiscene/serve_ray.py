@@ -95,7 +95,7 @@ def serve(serving: Serving, keys: Sequence[str]) -> Iterator[str]:
             if serving.ray.address:
                 ray_serve.delete(APPLICATION)
             else:
-                ray_serve.shutdown()
+                ray_serve.shutdown()  # type: ignore[no-untyped-call]
         ray.shutdown()
 
 
@@ -106,8 +106,9 @@ def application(serving: Serving, keys: Sequence[str]) -> Any:
     from musiscene.serving.door import Door, House
     from musiscene.serving.replica import Model
 
+    deployment: Any = ray_serve.deployment
     rooms = {
-        served.label: ray_serve.deployment(Model, name=served.label, **_deployment_options(served)).bind(served)
+        served.label: deployment(Model, name=served.label, **_deployment_options(served)).bind(served)
         for served in serving.backends
     }
     house = House(
@@ -116,7 +117,7 @@ def application(serving: Serving, keys: Sequence[str]) -> Any:
         max_upload_bytes=serving.max_upload_mb * 1_000_000,
         limits_s={served.label: served.time_limit_s for served in serving.backends},
     )
-    door = ray_serve.deployment(
+    door = deployment(
         Door,
         name="door",
         num_replicas=serving.doors,

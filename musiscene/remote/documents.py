@@ -227,7 +227,7 @@ def read_music_wanted(document: Mapping[str, Any], clips: Sequence[Clip]) -> lis
 
 def sound_bytes(waveform: Waveform) -> memoryview:
     """`(channels, samples)` as little-endian float32, channel after channel."""
-    return memoryview(np.ascontiguousarray(waveform, "<f4")).cast("B")
+    return np.ascontiguousarray(waveform, "<f4").data.cast("B")
 
 
 def read_sound(payload: bytes | bytearray, channels: int) -> Waveform:

@@ -34,7 +34,7 @@ from musiscene.pipeline import (
 from musiscene.types import Caption, CaptionKind, CaptionSet, Clip, Rendition
 from musiscene.ui.beginnings import Beginning, write_beginning
 from musiscene.ui.exchange import Exchange
-from musiscene.ui.sharing import Hold, Stamp, scores_in, stamp_of, writing
+from musiscene.ui.sharing import Hold, Stamp, merged_scores, scores_in, stamp_of, writing
 from musiscene.ui.texts import PageError, title_of
 
 LONGEST_CAPTION = 2000
@@ -121,10 +121,13 @@ class Comparison:
         self.blind = False
         self.scores: dict[str, dict[str, dict[str, Any]]] = {}
         """Person -> track id -> "score" and "comment"."""
+        self.scores_before: dict[str, dict[str, dict[str, Any]]] = {}
+        """As they were written, or read, last."""
         self.made_at = time.time()
         self.work = Work()
         self.hold: Hold | None = None
         """The right to work on it, while it is worked on."""
+        self._saving = threading.Lock()
         self.saved: Stamp = None
         """The version of its file that this is; another one was written by another page process."""
         self.stop = threading.Event()
@@ -326,11 +329,12 @@ class Comparison:
             StorageError: The disk refused.
         """
         path = self.folder / STATE_FILE
-        with writing(self.folder):
-            theirs = {} if stamp_of(path) == self.saved else scores_in(path)
+        with self._saving, writing(self.folder):
+            theirs = None if stamp_of(path) == self.saved else scores_in(path)
             with self._changed:
-                for person, given in theirs.items():  # rated in another page process meanwhile
-                    self.scores[person] = {**given, **self.scores.get(person, {})}
+                if theirs is not None:  # rated in another page process meanwhile
+                    self.scores = merged_scores(self.scores_before, self.scores, theirs)
+                self.scores_before = {person: dict(given) for person, given in self.scores.items()}
                 document = self.as_dict()
             with media.atomic_path(path) as part:
                 part.write_text(json.dumps(document, ensure_ascii=False, indent=1), "utf-8")
@@ -339,7 +343,12 @@ class Comparison:
     @property
     def outdated(self) -> bool:
         """Whether another page process has written it since, and nothing of it is under way here."""
-        return not self.active and stamp_of(self.folder / STATE_FILE) != self.saved
+        if self.active or not self._saving.acquire(blocking=False):
+            return False
+        try:
+            return stamp_of(self.folder / STATE_FILE) != self.saved
+        finally:
+            self._saving.release()
 
     def as_dict(self) -> dict[str, Any]:
         """Everything that is needed to open it again, JSON-ready; paths are relative to the folder."""
@@ -425,6 +434,7 @@ def open_folder(folder: Path, probe: Any) -> Comparison:
     comparison.seed, comparison.blind = document["seed"], document["blind"]
     comparison.questions = [Exchange.read(value) for value in document.get("questions", ())]
     comparison.scores, comparison.made_at = document["scores"], document["made_at"]
+    comparison.scores_before = {person: dict(given) for person, given in comparison.scores.items()}
     comparison.saved = saved
     if comparison.tracks:
         comparison.work.phase = "done"

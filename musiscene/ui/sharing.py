@@ -9,9 +9,14 @@ from pathlib import Path
 from typing import IO, Any
 
 try:
-    import fcntl
-except ImportError:  # a system without them has no shared folders of ours either
-    fcntl = None  # type: ignore[assignment]
+    from fcntl import LOCK_EX, LOCK_NB, flock
+
+    _LOCKS = True
+except ImportError:  # not on this system
+    _LOCKS = False
+
+Scores = dict[str, dict[str, dict[str, Any]]]
+"""Person -> track -> score and comment."""
 
 _WORKING = ".working"
 _WRITING = ".writing"
@@ -62,12 +67,12 @@ def writing(folder: Path) -> Iterator[None]:
 
 
 def _lock(path: Path, *, wait: bool) -> Hold | None:
-    if fcntl is None:
+    if not _LOCKS:
         return Hold(None)
     file: IO[str] | None = None
     try:
         file = path.open("w")
-        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        flock(file, LOCK_EX if wait else LOCK_EX | LOCK_NB)
     except BlockingIOError:
         if file is not None:
             file.close()
@@ -79,7 +84,17 @@ def _lock(path: Path, *, wait: bool) -> Hold | None:
     return Hold(file)
 
 
-def scores_in(path: Path) -> dict[str, dict[str, Any]]:
+def merged_scores(before: Scores, ours: Scores, theirs: Scores) -> Scores:
+    """What another process wrote, with what was given here since `before`, when both were the same."""
+    merged = {person: dict(given) for person, given in theirs.items()}
+    for person, given in ours.items():
+        for track, score in given.items():
+            if score != before.get(person, {}).get(track):
+                merged.setdefault(person, {})[track] = score
+    return merged
+
+
+def scores_in(path: Path) -> Scores:
     """The scores in a comparison's file: person -> track -> score; empty when it cannot be read."""
     with suppress(OSError, ValueError, AttributeError):
         scores = json.loads(path.read_text("utf-8")).get("scores", {})

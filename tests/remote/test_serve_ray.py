@@ -24,10 +24,10 @@ from gradio_client import Client, handle_file
 
 from musiscene.errors import BackendUnavailableError, Stopped
 from musiscene.pipeline import Pipeline
-from musiscene.registry import MusicGenerator, find_captioner, find_generator
+from musiscene.registry import MusicGenerator, find_generator
 from musiscene.settings import Settings
 from musiscene.study.store import RatingStore, StoredRating
-from musiscene.types import Caption, CaptionKind, CaptionRequest, Job, ScoreRequest, Soundtrack
+from musiscene.types import Caption, CaptionKind, Job, ScoreRequest, Soundtrack
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "study"))
 from private_postgres import private_postgres
@@ -84,7 +84,7 @@ def kill_all(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def wait_until(true: Callable[[], Any], seconds: float = 90.0) -> None:
+def wait_until(true: Callable[[], Any], seconds: float = 240.0) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "it took too long"
@@ -98,9 +98,7 @@ def answers(url: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def deployment(
-    tmp_path_factory: pytest.TempPathFactory, tiny_musicgen: Path, tiny_mu_llama: dict[str, Any]
-) -> Iterator[Deployment]:
+def deployment(tmp_path_factory: pytest.TempPathFactory, tiny_musicgen: Path) -> Iterator[Deployment]:
     """Started in a folder from which no test can be imported."""
     folder = tmp_path_factory.mktemp("deployment")
     backend_port = free_port()
@@ -109,7 +107,6 @@ def deployment(
         f'name = "the gpu room"\nport = {backend_port}\nmax_upload_mb = 20\n'
         '[ray]\ncpus = 2\nobject_store_mb = 80\nenv = { OMP_NUM_THREADS = "1" }\n'
         "[captions.sketch]\ncpus = 0.1\nat_once = 2\n"
-        f"[captions.mu-llama]\ncpus = 0.1\nbatch = 4\nwait_s = 0.5\noptions = {toml(tiny_mu_llama)}\n"
         "[soundtracks.sketch]\ncpus = 0.1\nat_once = 2\n"
         f"[soundtracks.musicgen]\ncpus = 0.1\nbatch = 4\nwait_s = 0.5\nongoing = 4\nqueued = {MOST_MUSIC - 4}\n"
         f"options = {toml({'model': str(tiny_musicgen), 'precision': 'float32'})}\n"
@@ -236,7 +233,7 @@ def test_two_pages_share_the_machine_the_files_and_the_ratings(deployment: Deplo
 
 
 def test_two_visitors_in_one_batch_get_what_each_gets_alone(deployment: Deployment) -> None:
-    """Of different pages: music and captions; each has its own seed."""
+    """Each page's request has its own words and seed."""
     one, two = deployment.pipeline(), deployment.pipeline()
     (alone,) = generator(one).generate([score("rain", 3)], Job())
     together = at_once(
@@ -245,16 +242,6 @@ def test_two_visitors_in_one_batch_get_what_each_gets_alone(deployment: Deployme
     )
     assert together[0][0].provenance["requests_in_batch"] == 2
     np.testing.assert_allclose(together[0][0].waveform, alone.waveform, atol=1e-5)
-
-    spec = find_captioner(CaptionKind.MUSIC, "mu-llama")
-    clip = one.probe(CLIP)
-
-    def describe(pipeline: Pipeline, seed: int) -> list[str]:
-        request = CaptionRequest(spec.produces, None, clip, seed=seed)
-        return [caption.text for caption in pipeline.pool.captioner(spec).describe(request, Job())]
-
-    singly = [describe(one, 1), describe(two, 2)]
-    assert at_once(lambda: describe(one, 1), lambda: describe(two, 2)) == singly and singly[0] != singly[1]
 
 
 def test_stop_stops_over_there(deployment: Deployment) -> None:
