@@ -242,9 +242,7 @@ def read_run(folder: Path) -> Run:
         try:
             found = _read_comparison(name if name != "." else folder.name, path)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            failures.append(
-                f"{path} is no manifest of `musiscene compare` ({type(error).__name__}): left out."
-            )
+            failures.append(f"{path} is no manifest of `musiscene compare` ({type(error).__name__}): left out.")
             continue
         if found is None:  # of something else
             continue
@@ -252,9 +250,9 @@ def read_run(folder: Path) -> Run:
             pictures[found.name] = found.picture
         if found.original is not None:
             originals[found.name] = Sound(found.name, found.original)
-        for kind, (text, audio) in found.music.items():
+        for kind, (words, audio) in found.music.items():
             compared.setdefault(kind, []).append(Sound(found.name, audio))
-            texts.setdefault(kind, {})[found.name] = (text,)
+            texts.setdefault(kind, {})[found.name] = (words,)
     for kind in (kind.value for kind in CaptionKind):
         if kind in compared:
             music[kind] = (*music.get(kind, ()), *compared[kind])

@@ -22,7 +22,7 @@ def told(error: BaseException) -> str | None:
     """
     if isinstance(error, MusisceneError):
         return str(error)
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or (type(error) is RuntimeError and "allocate memory" in str(error)):
         return "The main memory is full. Lower batches.tokens, or close other programs; the last checkpoint is intact."
     if type(error).__name__ in ("OutOfMemoryError", "AcceleratorError") and "memory" in str(error).lower():
         return (

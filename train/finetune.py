@@ -9,6 +9,7 @@ import argparse
 import gc
 import json
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -136,6 +137,11 @@ def finetune(config: Finetune, config_file: Path | None = None) -> Path | None:
             f"optimiser.effective_batch is {config.optimiser.effective_batch} and there are "
             f"{accelerator.num_processes} processes: each needs at least one item per step."
         )
+    if accelerator.distributed_type == DistributedType.FSDP and config.validation.captions:
+        raise ConfigError(
+            "Captions cannot be written while the weights lie in shards: set validation.captions = 0 and "
+            'validation.metric = "loss".'
+        )
     cache = config.memory.cache_dir or config.out / "cache"
     store = TensorStore(cache if config.memory.cache else None, config.memory.cache_ram_gb * 1e9)
     read = {
@@ -199,6 +205,13 @@ def finetune(config: Finetune, config_file: Path | None = None) -> Path | None:
 
 def _accelerator(config: Finetune) -> Accelerator:
     probe = Accelerator()  # the device is known only to it
+    if os.environ.get("ACCELERATE_USE_FSDP") == "true" and probe.distributed_type != DistributedType.FSDP:
+        raise ConfigError("accelerate shards weights over GPUs only. Without them use a configuration without FSDP.")
+    if probe.num_processes != int(os.environ.get("WORLD_SIZE") or 1):
+        raise ConfigError(
+            f"accelerate started {os.environ['WORLD_SIZE']} processes that do not know of each other. Give it --cpu, "
+            "or as many processes as there are GPUs."
+        )
     half = precision(config, probe.device) == "bf16"
     return Accelerator(
         mixed_precision="bf16" if half else "no",

@@ -33,6 +33,7 @@ class ClipMeter:
             MusisceneError: A file or weights cannot be used.
         """
         from musiscene import evaluation
+        from musiscene.evaluation_pictures import Sight
 
         rendition = track.rendition
         assert rendition is not None
@@ -48,7 +49,7 @@ class ClipMeter:
                 text=rendition.caption.text,
                 networks=self._networks,
                 settings=self._settings,
-                sight=evaluation.Sight.of(seen.evidence, comparison.clip.duration_s) if seen else None,
+                sight=Sight.of(seen.evidence, comparison.clip.duration_s) if seen else None,
                 reference=sound.path if sound is not None else None,
             )
             if len(self._found) > 500:

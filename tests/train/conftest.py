@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+
+sys.path.insert(0, str(Path(__file__).parent))  # the tests of this folder share tiny_run.py
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

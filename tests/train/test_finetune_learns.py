@@ -13,8 +13,6 @@ import pytest
 import soundfile
 import torch
 from safetensors.torch import save_file
-from tokenizers import Tokenizer, decoders, normalizers, trainers
-from tokenizers.models import BPE
 from transformers import HubertConfig
 
 from musiscene.captions.mu_llama import SPEC as MU_LLAMA
@@ -23,7 +21,7 @@ from musiscene.networks.mert import build, load_mert
 from musiscene.networks.mu_llama import layout
 from musiscene.networks.mu_llama.checkpoint import open_checkpoint
 from musiscene.networks.mu_llama.model import MuLlama
-from musiscene.networks.mu_llama.tiny import TINY, random_tensors
+from musiscene.networks.mu_llama.tiny import TINY, mert_options, random_tensors, tiny_tokenizer
 from musiscene.networks.mu_llama.tokenizer import load_tokenizer
 from musiscene.registry import Pool, find_generator
 from musiscene.types import Caption, CaptionKind, CaptionRequest, Job, ScoreRequest
@@ -82,26 +80,6 @@ def render(folder: Path) -> tuple[Path, Path]:
     return segments, table
 
 
-def tokenizer_that_knows(texts: Sequence[str], size: int) -> Tokenizer:
-    """A tokenizer built as LLaMA's in which words are tokens, and no token spans a colon and what follows it."""
-    special = ["<unk>", "<s>", "</s>"] + [f"<0x{byte:02X}>" for byte in range(256)]
-    tokenizer = Tokenizer(BPE(unk_token="<unk>", fuse_unk=True, byte_fallback=True))
-    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
-    tokenizer.train_from_iterator(
-        texts, trainers.BpeTrainer(vocab_size=size, special_tokens=special, show_progress=False)
-    )
-    document = json.loads(tokenizer.to_str())
-    document["added_tokens"] = document["added_tokens"][:3]
-    vocabulary = document["model"]["vocab"]
-    for number in range(size - len(vocabulary)):  # words that never come, so that the sizes agree
-        vocabulary[f"▁never{number}"] = len(vocabulary)
-    tokenizer = Tokenizer.from_str(json.dumps(document))
-    tokenizer.decoder = decoders.Sequence(
-        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
-    )
-    return tokenizer
-
-
 def networks(folder: Path, texts: Sequence[str], heard: Sequence[Example]) -> dict[str, Path]:
     """A tiny LLaMA that can speak (it was taught the sentences, and has heard no music), and an untrained adapter."""
     from musiscene.networks.mu_llama.tokenizer import TEMPLATE
@@ -121,9 +99,8 @@ def networks(folder: Path, texts: Sequence[str], heard: Sequence[Example]) -> di
             tensor.fill_(1.0)
     (folder / "base").mkdir(parents=True)
     prompt = TEMPLATE.format(question=SCENE_QUESTION)
-    tokenizer_that_knows([*texts * 50, *prompt.split(" ") * 50, prompt], SIZES.vocabulary).save(
-        str(folder / "base" / "tokenizer.json")
-    )
+    known = [*texts * 50, *prompt.split(" ") * 50, prompt]  # words are tokens, and none spans a colon and what follows
+    tiny_tokenizer(SIZES.vocabulary, known).save(str(folder / "base" / "tokenizer.json"))
     paths = {"adapter": folder / "adapter.safetensors", "base": folder / "base"}
     save_file(adapter, paths["adapter"])
     save_file(base, folder / "base" / "consolidated.00.safetensors")
@@ -169,19 +146,7 @@ def encoder(folder: Path, heard: Sequence[Example]) -> Path:
 
     That is enough to tell a piano from a drum; it knows of no scenes.
     """
-    options: dict[str, Any] = {
-        "hidden_size": SIZES.mert_dim,
-        "num_hidden_layers": SIZES.mert_states - 1,
-        "num_attention_heads": 2,
-        "intermediate_size": 2 * SIZES.mert_dim,
-        "conv_dim": [48] * 7,
-        "conv_bias": False,
-        "feat_extract_norm": "group",
-        "feat_proj_layer_norm": True,
-        "do_stable_layer_norm": True,
-        "num_conv_pos_embeddings": 16,
-        "num_conv_pos_embedding_groups": 2,
-    }
+    options = mert_options(SIZES, filters=48)
     generator = torch.Generator().manual_seed(0)
     tensors = {}
     for name, like in build(HubertConfig(**options)).state_dict().items():

@@ -4,84 +4,32 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tiny_run import FILES, curve, experiment, tiny_home, told_lines
 
 from musiscene.captions.mu_llama import SPEC
-from musiscene.errors import BackendUnavailableError, ConfigError, StorageError
+from musiscene.errors import BackendUnavailableError, ConfigError
 from musiscene.media import probe
 from musiscene.networks.mu_llama.checkpoint import open_checkpoint
-from musiscene.networks.mu_llama.tiny import TINY, tiny_tokenizer, write_tiny
 from musiscene.registry import Pool
 from musiscene.types import CaptionKind, CaptionRequest, Job
-from train.failures import TrainingError, told
+from train.failures import TrainingError
 from train.finetune import main
-from train.tuning.sources import locate as find_weights
-
-ITEMS = 10
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory, write_chirp: Callable[..., Path]) -> Path:
-    """Conversations over sounds, and a tiny network whose tokenizer has its size."""
-    folder = tmp_path_factory.mktemp("run")
-    write_tiny(folder / "tiny")
-    whole = json.loads(tiny_tokenizer(TINY.vocabulary).to_str())
-    for number in range(TINY.vocabulary - len(whole["model"]["vocab"])):
-        whole["model"]["vocab"][f"▁never{number}"] = len(whole["model"]["vocab"])
-    (folder / "tiny" / "base" / "tokenizer.json").write_text(json.dumps(whole))
-    entries = []
-    for number in range(ITEMS):
-        write_chirp(folder / "audio" / f"{number}.wav", 150.0 + 60 * number, seconds=1.0)
-        answer = "A calm walk in the rain at night. " * (1 + number % 3)
-        turns = [{"from": "human", "value": "What scene?"}, {"from": "gpt", "value": answer.strip()}]
-        entries.append({"audio_name": f"{number}.wav", "conversation": turns})
-    (folder / "learn.json").write_text(json.dumps(entries[:8]))
-    (folder / "validate.json").write_text(json.dumps(entries[8:]))
-    return folder
-
-
-def experiment(home: Path, out: Path, **change: Any) -> dict[str, Any]:
-    """A short run."""
-    document: dict[str, Any] = {
-        "out": str(out),
-        "trainable": "adapter",
-        "data": {
-            "path": str(home / "learn.json"),
-            "validation": str(home / "validate.json"),
-            "audio": str(home / "audio"),
-        },
-        "weights": {name: str(home / "tiny" / file) for name, file in FILES.items()},
-        "optimiser": {"epochs": 3, "effective_batch": 3, "lr": 1e-3},
-        "validation": {"captions": 2, "max_new": 8},
-        "output": {"tensorboard": False, "save_every": 2},
-    }
-    for name, value in change.items():
-        document[name] = {**document[name], **value} if isinstance(document.get(name), dict) else value
-    return document
-
-
-FILES = {"adapter": "adapter.safetensors", "base": "base", "mert": "mert"}
-
-
-def told_lines(out: Path, kind: str) -> list[dict[str, Any]]:
-    """Lines of the log of one kind."""
-    return [line for line in map(json.loads, (out / "log.jsonl").read_text().splitlines()) if line["kind"] == kind]
-
-
-def curve(out: Path) -> list[tuple[int, float, float]]:
-    """Step, loss and learning rate of every step."""
-    return [(line["step"], line["loss"], line["lr"]) for line in told_lines(out, "step")]
+    """Conversations over sounds, and a tiny network."""
+    return tiny_home(tmp_path_factory.mktemp("run"), write_chirp)
 
 
 def trained(out: Path) -> dict[str, torch.Tensor]:
@@ -234,94 +182,6 @@ def test_two_processes_learn_what_one_does(
 
 
 # -- what goes wrong ----------------------------------------------------------------------------------------------
-
-
-def test_a_loss_that_is_no_number_ends_the_run(home: Path, tmp_path: Path, write_toml: Callable[..., Path]) -> None:
-    """The sentence names the step and what to change, and what was saved before holds numbers only."""
-    document = experiment(home, tmp_path / "out", optimiser={"lr": 1e30, "epochs": 4}, output={"save_every": 1})
-    with pytest.raises(TrainingError, match=r"step \d+, so nothing can be learnt.*last checkpoint is intact"):
-        main([str(write_toml(tmp_path / "c.toml", document))])
-    kept = sorted((tmp_path / "out" / "checkpoints").glob("step-*"))
-    assert all(torch.isfinite(t).all() for path in kept for t in load_file(path / "trained.safetensors").values())
-
-
-@pytest.fixture
-def small_files() -> Iterator[Callable[[int], None]]:
-    """Lets the system refuse files larger than some bytes, as a full disk does."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, handler)
-
-
-@pytest.mark.slow
-def test_a_disk_that_refuses_leaves_the_last_checkpoint(
-    home: Path, tmp_path: Path, write_toml: Callable[..., Path], small_files: Callable[[int], None]
-) -> None:
-    """The sentence says so; with room again, the same command goes on and ends as if nothing had been."""
-    whole = write_toml(tmp_path / "whole.toml", experiment(home, tmp_path / "whole"))
-    assert main([str(whole)]) == 0
-    out = tmp_path / "out"
-    short = write_toml(tmp_path / "short.toml", experiment(home, out))
-    document = experiment(home, out)
-    from train import finetune as module  # the run is made to end in its second epoch by the system, not by a stub
-
-    saves = {"count": 0}
-    original = module.Checkpoints.save
-
-    def counted(self: Any, *arguments: Any) -> Path:
-        saves["count"] += 1
-        if saves["count"] == 3:
-            small_files(2000)
-        return original(self, *arguments)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module.Checkpoints, "save", counted)
-        with pytest.raises(StorageError, match="could not be written"):
-            main([str(short)])
-    small_files(resource.RLIM_INFINITY)
-    assert len(list((out / "checkpoints").glob("step-*"))) == 2 and not list((out / "checkpoints").glob(".*"))
-    assert main([str(write_toml(tmp_path / "again.toml", document))]) == 0
-    assert curve(out) == curve(tmp_path / "whole")
-
-
-def test_a_missing_clip_is_named(home: Path, tmp_path: Path, write_toml: Callable[..., Path]) -> None:
-    """By default the run does not begin; if asked to, it leaves such items out."""
-    entries = json.loads((home / "learn.json").read_text())
-    (tmp_path / "learn.json").write_text(json.dumps([*entries, {**entries[0], "audio_name": "gone.wav"}]))
-    document = experiment(home, tmp_path / "out", data={"path": str(tmp_path / "learn.json")})
-    with pytest.raises(TrainingError, match=r"1 of 9 items of the train split have no sound, .*gone.wav"):
-        main([str(write_toml(tmp_path / "c.toml", document))])
-    document["data"]["missing"] = "skip"
-    document["optimiser"]["epochs"] = 1
-    assert main([str(write_toml(tmp_path / "c.toml", document))]) == 0
-
-
-def test_another_models_tokenizer_is_refused(home: Path, tmp_path: Path, write_toml: Callable[..., Path]) -> None:
-    """The sizes of both are told, with the setting to change."""
-    (tmp_path / "other").mkdir()
-    tiny_tokenizer(300).save(str(tmp_path / "other" / "tokenizer.json"))
-    document = experiment(home, tmp_path / "out", weights={"tokenizer": str(tmp_path / "other")})
-    with pytest.raises(TrainingError, match=r"tokenizer of \d+ tokens and the network has 400.*weights.tokenizer"):
-        main([str(write_toml(tmp_path / "c.toml", document))])
-
-
-def test_weights_that_are_not_here_are_named(tmp_path: Path) -> None:
-    """Gated ones come with where to ask, and a name that means nothing with where to look."""
-    with pytest.raises(BackendUnavailableError, match=r"llama-2-7b-chat-hf are not here.*Ask for access"):
-        find_weights("llama-2-7b-chat-hf", tmp_path)
-    with pytest.raises(BackendUnavailableError, match="no name in `musiscene weights list`"):
-        find_weights("llama-3", tmp_path)
-    with pytest.raises(BackendUnavailableError, match="neither on this machine nor reachable"):
-        find_weights("someone/adapter", tmp_path, endpoint="http://127.0.0.1:9")
-
-
-def test_a_full_gpu_and_a_full_disk_are_told() -> None:
-    """What torch and the system raise becomes one sentence with the next step; a defect does not."""
-    assert "batches.tokens" in str(told(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")))
-    assert "disk is full" in str(told(OSError(28, "No space left on device")))
-    assert told(ValueError("a defect")) is None
 
 
 def test_a_changed_experiment_is_not_resumed(home: Path, tmp_path: Path, write_toml: Callable[..., Path]) -> None:

@@ -11,8 +11,9 @@ import pytest
 import soundfile
 import torch
 
-from musiscene import evaluation, weights
+from musiscene import weights
 from musiscene.captions.sketch_video import SPEC
+from musiscene.evaluation_pictures import Sight
 from musiscene.media import probe
 from musiscene.settings import Settings
 from musiscene.types import Caption, CaptionKind, CaptionSet, Rendition
@@ -93,4 +94,4 @@ def test_fad_is_explained_in_every_language() -> None:
 
 def test_sight_needs_cuts_and_motion() -> None:
     """Evidence of another captioner gives no picture to measure."""
-    assert evaluation.Sight.of({"objects": []}, 10.0) is None
+    assert Sight.of({"objects": []}, 10.0) is None

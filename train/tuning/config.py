@@ -152,7 +152,7 @@ class Output:
         save_every: Steps between checkpoints; each epoch ends with one too.
         keep: Checkpoints kept, the best one apart.
         tensorboard: Write TensorBoard's files.
-        wandb: Report to Weights & Biases as well (`pip install wandb`).
+        wandb: Report to Weights & Biases as well (`pip install 'musiscene[wandb]'`).
         wandb_project: Under this name.
         push_to: Repository on the Hugging Face hub that the export is pushed to; none when empty.
         private: Make it private.

@@ -14,11 +14,10 @@ from musiscene.errors import BackendUnavailableError, StorageError
 from musiscene.media import atomic_path
 from musiscene.networks.mu_llama import layout
 from musiscene.networks.mu_llama.checkpoint import Checkpoint
-from musiscene.networks.mu_llama.convert import save_published
 from musiscene.networks.mu_llama.model import trainable_names
 from train.tuning.config import Finetune
 from train.tuning.network import Trainee
-from train.tuning.saving import Place
+from train.tuning.saving import Place, write_weights
 
 ADAPTER = "adapter.safetensors"
 PUBLISHED = "checkpoint.pth"
@@ -67,8 +66,8 @@ def export(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(f"{folder} cannot be made: {error.strerror}.") from error
-    save_published({name: tensor for name, tensor in whole.items() if name in wanted}, folder / ADAPTER)
-    save_published(whole, folder / PUBLISHED)
+    write_weights({name: tensor for name, tensor in whole.items() if name in wanted}, folder / ADAPTER)
+    write_weights(whole, folder / PUBLISHED)
     with atomic_path(folder / "README.md") as part:
         part.write_text(card(config, place, facts), encoding="utf-8")
     with atomic_path(folder / "training.json") as part:
@@ -132,7 +131,7 @@ original's layout, without MERT and base LLaMA.
 | --- | --- |
 {figures}
 
-ROUGE-L is the F1 over words of {config.validation.captions} greedily written captions at most.
+ROUGE-L is the F1 of `rouge-score` with stems over {config.validation.captions} greedily written captions at most.
 
 ## Limits
 
@@ -152,14 +151,15 @@ def push(folder: Path, repo_id: str, *, private: bool, endpoint: str | None = No
     Raises:
         BackendUnavailableError: The hub refused or cannot be reached; the export on disk is whole.
     """
-    from huggingface_hub import HfApi
+    from huggingface_hub import HfApi, utils
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
+    http: Any = utils  # its client speaks HTTP with one of two packages, and names it alike
     try:
         api = HfApi(endpoint=endpoint)
         address = api.create_repo(repo_id, private=private, exist_ok=True)
         api.upload_folder(repo_id=repo_id, folder_path=folder, commit_message="A MusiScene adapter")
-    except (HfHubHTTPError, HFValidationError, OSError, ValueError) as error:
+    except (HfHubHTTPError, HFValidationError, http.httpx.HTTPError, OSError, ValueError) as error:
         raise BackendUnavailableError(
             f"The export was not pushed to {repo_id} ({type(error).__name__}): check the name, the connection and "
             f"`hf auth login`. It lies whole in {folder}; push it with `hf upload {repo_id} {folder}`."

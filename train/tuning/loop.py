@@ -10,30 +10,32 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import gather_object
+from accelerate.utils import DistributedType, gather_object
 from torch import Tensor
 
 from musiscene.media import atomic_path
+from musiscene.metrics.words import rouge_l
 from musiscene.networks.mu_llama.tokenizer import LlamaTokenizer
 from train.failures import TrainingError
-from train.tuning.batches import effective_batches, micro_batches, share_of_rank, useful_share
+from train.tuning.batches import effective_batches, planned, useful_share
 from train.tuning.config import Finetune
 from train.tuning.constants import Constants, Item
 from train.tuning.examples import Example
 from train.tuning.network import Trainee
-from train.tuning.saving import Checkpoints, Place
+from train.tuning.saving import Checkpoints, Place, write_weights
 from train.tuning.schedule import learning_rate
-from train.tuning.scoring import mean_rouge_l
 from train.tuning.sharding import gather_state, restore_state
 from train.tuning.telling import Teller
 from train.tuning.writing import write
 
 _LOG = logging.getLogger(__name__)
+
+BEST = "best.safetensors"
+"""Weights of the best epoch, by parameter name."""
 
 
 @dataclass(frozen=True)
@@ -122,11 +124,11 @@ class Run:
         self.network.train()
         plans = [self._plan(batch, lengths) for batch in batches[place.batch :]]
         began, tokens = time.perf_counter(), 0
-        for plan, made in zip(plans, self._prefetched(plans, learn.items), strict=True):
+        for (plan, idle), made in zip(plans, self._prefetched(plans, learn.items), strict=True):
             batch = batches[place.batch]
             done = place.batch * config.optimiser.effective_batch / len(learn.items)
             rate = learning_rate(config.optimiser, place.epoch + done)
-            loss = self._step(made, len(batch), rate)
+            loss = self._step(made, len(batch), rate, idle)
             tokens += sum(lengths[item] for item in batch)
             place.step += 1
             place.batch += 1
@@ -145,16 +147,20 @@ class Run:
         place.epoch += 1
         place.batch = 0
 
-    def _plan(self, batch: Sequence[int], lengths: Sequence[int]) -> list[list[int]]:
-        """Micro-batches of an effective batch that belong to this process."""
-        mine = share_of_rank(batch, lengths, self.accelerator.process_index, self.accelerator.num_processes)
-        return micro_batches(mine, lengths, self.config.batches.tokens, self.config.batches.rows)
+    def _plan(self, batch: Sequence[int], lengths: Sequence[int]) -> tuple[list[list[int]], int]:
+        """Micro-batches of an effective batch that belong to this process; the last ones count for nothing."""
+        accelerator, limits = self.accelerator, self.config.batches
+        sharded = accelerator.distributed_type == DistributedType.FSDP
+        rank, ranks = accelerator.process_index, accelerator.num_processes
+        return planned(batch, lengths, rank, ranks, limits.tokens, limits.rows, even=sharded)
 
-    def _prefetched(self, plans: Sequence[list[list[int]]], items: Sequence[Item]) -> Iterator[list[dict[str, Tensor]]]:
+    def _prefetched(
+        self, plans: Sequence[tuple[list[list[int]], int]], items: Sequence[Item]
+    ) -> Iterator[list[dict[str, Tensor]]]:
         """The tensors of each step, the next one's read while this one's are computed with."""
 
-        def read(plan: list[list[int]]) -> list[dict[str, Tensor]]:
-            return [self.constants.batch([items[index] for index in group]) for group in plan]
+        def read(plan: tuple[list[list[int]], int]) -> list[dict[str, Tensor]]:
+            return [self.constants.batch([items[index] for index in group]) for group in plan[0]]
 
         with ThreadPoolExecutor(1, "prefetch") as reader:
             waiting = reader.submit(read, plans[0]) if plans else None
@@ -164,8 +170,15 @@ class Run:
                 waiting = reader.submit(read, following) if following is not None else None
                 yield ready
 
-    def _step(self, batches: Sequence[dict[str, Tensor]], size: int, rate: float) -> float:
-        """One optimiser step; returns the mean of the items' losses, over all processes."""
+    def _step(self, batches: Sequence[dict[str, Tensor]], size: int, rate: float, idle: int) -> float:
+        """One optimiser step; returns the mean of the items' losses, over all processes.
+
+        Args:
+            batches: Micro-batches of this process.
+            size: Items of the step, over all processes.
+            rate: Learning rate.
+            idle: So many of `batches`, the last ones, count for nothing.
+        """
         accelerator, ranks = self.accelerator, self.accelerator.num_processes
         total = torch.zeros((), device=accelerator.device)
         for index, made in enumerate(batches):
@@ -173,9 +186,10 @@ class Run:
             with nullcontext() if last else accelerator.no_sync(self.network):
                 with accelerator.autocast():
                     losses = self.network(**made)
+                counted = float(index < len(batches) - idle)
                 # Processes average their gradients, so each counts its share `ranks` times.
-                accelerator.backward(losses.sum() * (ranks / size))
-            total += losses.detach().sum()
+                accelerator.backward(losses.sum() * (counted * ranks / size))
+            total += losses.detach().sum() * counted
         loss = float(accelerator.reduce(total, "sum")) / size
         norm = self._norm()
         if not (math.isfinite(loss) and math.isfinite(norm)):
@@ -208,7 +222,8 @@ class Run:
         samples: list[dict[str, str]] = []
         if chosen.captions:
             samples = self._samples(validate)
-            values["rouge_l"] = mean_rouge_l([(row["written"], row["reference"]) for row in samples])
+            scores = [rouge_l([row["reference"]], row["written"]).f for row in samples]
+            values["rouge_l"] = sum(scores) / max(len(scores), 1)
         value = values[chosen.metric]
         better = place.best is None or (value < place.best if chosen.metric == "loss" else value > place.best)
         if better:
@@ -225,11 +240,12 @@ class Run:
     def _validation_loss(self, validate: Split) -> float:
         accelerator = self.accelerator
         lengths = validate.lengths
-        mine = share_of_rank(range(len(lengths)), lengths, accelerator.process_index, accelerator.num_processes)
+        plan, idle = self._plan(range(len(lengths)), lengths)
         total = torch.zeros((), device=accelerator.device)
-        for group in micro_batches(mine, lengths, self.config.batches.tokens, self.config.batches.rows):
+        for number, group in enumerate(plan):
             with accelerator.autocast():
-                total += self.network(**self.constants.batch([validate.items[index] for index in group])).sum()
+                losses = self.network(**self.constants.batch([validate.items[index] for index in group]))
+            total += losses.sum() * float(number < len(plan) - idle)
         return float(accelerator.reduce(total, "sum")) / len(lengths)
 
     def _samples(self, validate: Split) -> list[dict[str, str]]:
@@ -277,7 +293,7 @@ class Run:
             raise TrainingError(_diverged(f"{broken[0]} holds values that are no numbers after step {self.place.step}"))
         if self.accelerator.is_main_process:
             if best:
-                write_best(self.config.out, weights)
+                write_weights(weights, self.config.out / BEST)
             self.checkpoints.save(weights, optimiser, self.place)
         self.accelerator.wait_for_everyone()
 
@@ -287,17 +303,3 @@ def _diverged(what: str) -> str:
         f"{what}, so nothing can be learnt from here. Lower optimiser.blr or set optimiser.clip = 1.0, and begin in "
         "another folder: the last checkpoint is intact, and no broken weights were saved."
     )
-
-
-BEST = "best.safetensors"
-
-
-def write_best(out: Path, weights: dict[str, Tensor]) -> None:
-    """Keep the weights of the best epoch, by parameter name.
-
-    Raises:
-        StorageError: The disk refused; the best ones before are intact.
-    """
-    from musiscene.networks.mu_llama.convert import save_published
-
-    save_published(weights, out / BEST)

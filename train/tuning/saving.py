@@ -50,6 +50,18 @@ class Saved:
     place: Place
 
 
+def write_weights(weights: Mapping[str, Tensor], path: Path) -> None:
+    """Write tensors by name beside the checkpoints; the file appears whole.
+
+    Raises:
+        StorageError: The disk refused; the message says what to do.
+    """
+    try:
+        save_published(weights, path)
+    except StorageError as error:
+        raise StorageError(f"{error} Make room and run again: the last checkpoint is intact.") from error
+
+
 class Checkpoints:
     """The checkpoints of one run.
 

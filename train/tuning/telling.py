@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +40,17 @@ class Teller:
             self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
         if output.wandb:
             if importlib.util.find_spec("wandb") is None:
-                raise ConfigError("Weights & Biases is not installed: `pip install wandb`, or output.wandb = false.")
+                raise ConfigError(
+                    "Weights & Biases is not installed: `pip install 'musiscene[wandb]'`, or output.wandb = false."
+                )
             wandb = importlib.import_module("wandb")
             self._wandb = wandb.init(
-                project=output.wandb_project, dir=str(folder), id=folder.name, resume="allow", config=settings
+                project=output.wandb_project,
+                dir=str(folder),
+                name=folder.name,
+                id=self._wandb_id(),
+                resume="allow",
+                config=settings,
             )
 
     def tell(self, kind: str, step: int, **figures: Any) -> None:
@@ -75,6 +83,13 @@ class Teller:
             self._board.close()
         if self._wandb is not None:
             self._wandb.finish()
+
+    def _wandb_id(self) -> str:
+        """Random, and the same when the run goes on."""
+        file = self._path.with_name("wandb-id")
+        if not file.is_file():
+            file.write_text(secrets.token_hex(8), encoding="utf-8")
+        return file.read_text(encoding="utf-8").strip()
 
     def _take_back(self, step: int, epoch: int) -> None:
         """Remove the lines of steps and epochs that will be done again."""

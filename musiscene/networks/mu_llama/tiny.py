@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -61,16 +62,14 @@ def write_tiny(folder: Path, sizes: Sizes = TINY, *, seed: int = 0) -> dict[str,
     return {"adapter": folder / "adapter.safetensors", "base": folder / "base", "mert": folder / "mert"}
 
 
-def write_tiny_mert(folder: Path, sizes: Sizes = TINY, *, seed: int = 0) -> Path:
-    """Write a random MERT whose states fit `sizes`, with the old names that the published files have."""
-    from transformers import HubertConfig
-
-    options: dict[str, Any] = {
+def mert_options(sizes: Sizes = TINY, *, filters: int = 8) -> dict[str, Any]:
+    """Configuration of a MERT whose states fit `sizes`, with so many filters in each layer that hears the sound."""
+    return {
         "hidden_size": sizes.mert_dim,
         "num_hidden_layers": sizes.mert_states - 1,
         "num_attention_heads": 2,
         "intermediate_size": 2 * sizes.mert_dim,
-        "conv_dim": [8] * 7,
+        "conv_dim": [filters] * 7,
         "conv_bias": False,
         "feat_extract_norm": "group",
         "feat_proj_layer_norm": True,
@@ -79,6 +78,13 @@ def write_tiny_mert(folder: Path, sizes: Sizes = TINY, *, seed: int = 0) -> Path
         "num_conv_pos_embedding_groups": 2,
         "mask_time_prob": 0.075,
     }
+
+
+def write_tiny_mert(folder: Path, sizes: Sizes = TINY, *, seed: int = 0) -> Path:
+    """Write a random MERT whose states fit `sizes`, with the old names that the published files have."""
+    from transformers import HubertConfig
+
+    options = mert_options(sizes)
     folder.mkdir(parents=True, exist_ok=True)
     generator = torch.Generator().manual_seed(seed)
     tensors = {}
@@ -92,15 +98,18 @@ def write_tiny_mert(folder: Path, sizes: Sizes = TINY, *, seed: int = 0) -> Path
     return folder
 
 
-def tiny_tokenizer(vocabulary: int) -> Tokenizer:
-    """A byte-pair tokenizer built as LLaMA's, trained on a few sentences."""
+def tiny_tokenizer(vocabulary: int, texts: Iterable[str] = _TEXT) -> Tokenizer:
+    """A byte-pair tokenizer built as LLaMA's, of exactly `vocabulary` tokens, trained on a few sentences."""
     special = ["<unk>", "<s>", "</s>"] + [f"<0x{byte:02X}>" for byte in range(256)]
     tokenizer = Tokenizer(BPE(unk_token="<unk>", fuse_unk=True, byte_fallback=True))
     tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
     trainer = trainers.BpeTrainer(vocab_size=vocabulary, special_tokens=special, show_progress=False)
-    tokenizer.train_from_iterator(_TEXT, trainer)
+    tokenizer.train_from_iterator(texts, trainer)
     document = json.loads(tokenizer.to_str())
     document["added_tokens"] = document["added_tokens"][:3]  # bytes are ordinary tokens
+    known = document["model"]["vocab"]
+    for number in range(vocabulary - len(known)):  # words that never come, so that the sizes agree
+        known[f"▁never{number}"] = len(known)
     tokenizer = Tokenizer.from_str(json.dumps(document))
     tokenizer.decoder = decoders.Sequence(
         [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
