@@ -180,6 +180,9 @@ class CaptionSet(Mapping[CaptionKind, Caption]):
     def __repr__(self) -> str:
         return f"CaptionSet({', '.join(self)})"
 
+    def __reduce__(self) -> tuple[type[CaptionSet], tuple[tuple[Caption, ...]]]:
+        return CaptionSet, (tuple(self.values()),)  # a read-only view of a dictionary cannot be pickled
+
     def adding(self, caption: Caption) -> CaptionSet:
         """A new set with `caption` added, or put in the place of the one of its kind."""
         return CaptionSet([*self.values(), caption])

@@ -7,6 +7,7 @@ import queue
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any
 
 from musiscene.errors import Stopped
@@ -62,7 +63,7 @@ class Workers:
         with self._lock:
             self._running += 1
         try:
-            self._pool.submit(run)
+            self._pool.submit(copy_context().run, run)  # with the visitor's request, for whoever lends a GPU
         except RuntimeError:  # the block was left while this worker was still handing on work
             raise Stopped from None
 

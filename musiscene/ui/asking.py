@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,8 +59,8 @@ class Asker:
             comparison.questions = [*comparison.questions[1 - KEPT_AT_MOST :], exchange]
             comparison.stop_asking = threading.Event()
         threading.Thread(
-            target=self._answer,
-            args=(comparison, exchange, spec),
+            target=copy_context().run,  # with the visitor's request, for whoever lends a GPU
+            args=(self._answer, comparison, exchange, spec),
             name=f"musiscene-ask-{comparison.token[:4]}",
             daemon=True,
         ).start()

@@ -56,7 +56,7 @@ class Desk:
         # Each piece of work uses two or three threads of its own, so two of them fill a small machine.
         # Where another machine does the heavy part, most of it is waiting.
         places = max(2, (os.cpu_count() or 2) // 2)
-        self._turnstile = Turnstile(max(8, places) if settings.backend_url else places)
+        self._turnstile = Turnstile(max(4, places) if settings.backend_url else places)
         self.availability = Availability(pipeline.pool)
         self.asker = Asker(pipeline, self._turnstile, self.availability)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import shutil
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +19,7 @@ from gradio_client.exceptions import AppError
 from musiscene.errors import RequestError
 from musiscene.settings import Settings
 from musiscene.ui import launch_app
-from musiscene.ui.endpoints import Gate
+from musiscene.ui.verbs import Gate
 
 ROOT = Path(__file__).parents[2]
 CLIP = ROOT / "assets" / "examples" / "shapes.mp4"
@@ -54,6 +56,34 @@ def test_the_scripts_of_the_docs_run(
     assert len(scripts) == 3
     assert (tmp_path / "waltz.wav").read_bytes()[:4] == b"RIFF"
     assert "msi musiscene/media/" in capsys.readouterr().out
+
+
+@slow
+@pytest.mark.parametrize(
+    ("script", "arguments", "words"),
+    [
+        ("describe.py", ["clip.mp4"], "msi: "),
+        ("score.py", ["a calm waltz", "out.wav"], "out.wav: 8.0 s"),
+        ("compare.py", ["clip.mp4", "results"], "results/msi.mp4: "),
+        ("rate.py", ["clip.mp4"], "msi 55.0"),
+        ("mcp_tools.py", ["clip.mp4"], "kept: 80.0"),
+        ("describe.sh", ["clip.mp4"], "event: complete"),
+    ],
+)
+def test_the_examples_run(address: str, tmp_path: Path, script: str, arguments: list[str], words: str) -> None:
+    """Each script of docs/examples as somebody starts it, with the address of this page as its last argument."""
+    shutil.copyfile(CLIP, tmp_path / "clip.mp4")
+    program = ["sh"] if script.endswith(".sh") else [sys.executable]
+    command = [*program, str(ROOT / "docs" / "examples" / script), *arguments, address.rstrip("/")]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=200)
+    assert done.returncode == 0, done.stderr[-800:]
+    assert words in done.stdout
+
+
+def test_every_example_is_run() -> None:
+    """A script that is added to docs/examples is added to the test above."""
+    run = {case[0] for mark in test_the_examples_run.pytestmark if mark.name == "parametrize" for case in mark.args[1]}  # type: ignore[attr-defined]
+    assert run == {path.name for path in (ROOT / "docs" / "examples").iterdir() if path.is_file()}
 
 
 @slow
