@@ -115,7 +115,7 @@ class RemoteCaptioner(_Remote):
                 caption = self._read(event, job)
                 if caption is not None and caption.kind in missing:
                     missing.discard(caption.kind)
-                    yield replace(caption, evidence={**caption.evidence, **self._made_on()})
+                    yield replace(caption, evidence={**self._made_on(), **caption.evidence})
         except BackendUnavailableError as error:
             if missing:
                 yield from self._instead(error).describe(replace(request, kinds=frozenset(missing)), job)

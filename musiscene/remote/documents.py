@@ -119,8 +119,9 @@ class Files:
 
 def safe_name(name: str) -> str:
     """A file's name without folders and strange characters, its suffix kept."""
-    plain = "".join(char if char.isprintable() and char not in '<>:"/\\|?*' else "_" for char in name)
-    return PureWindowsPath(plain).name.strip(". ")[-120:] or "clip"
+    last = PureWindowsPath(name).name  # knows both kinds of slash
+    plain = "".join(char if char.isprintable() and char not in '<>:"/\\|?*' else "_" for char in last)
+    return plain.strip(". ")[-60:] or "clip"
 
 
 def caption_document(caption: Caption) -> dict[str, Any]:

@@ -211,7 +211,7 @@ def _track(
         silent = rendition.loudness_lufs == float("-inf")
         view |= {
             "prompt": rendition.caption.text,
-            "by": rendition.backend,
+            "by": ", ".join(filter(None, (rendition.backend, str(rendition.provenance.get("made_on", ""))))),
             "seed": rendition.seed,
             "loudness": None if silent else f"{rendition.loudness_lufs:.1f}",
             "seconds": duration_words(round(rendition.seconds, 1), texts),

@@ -287,6 +287,41 @@ def test_captions_travel_with_their_clips(actor: Actor, tmp_path: Path, small_tr
     assert actor.asked[0]["video"] == actor.asked[0]["music"] == 0
 
 
+def test_questions_are_answered_piece_by_piece(actor: Actor, tmp_path: Path, small_track: Path) -> None:
+    """After a loss the answer goes on where it was."""
+
+    def answering(*words: str) -> Any:
+        def act(handler: Any, document: dict[str, Any]) -> None:
+            say("begin")(handler, document)
+            for word in words:
+                tell(handler, "piece", text=word)
+            if len(words) == 3:
+                tell(handler, "end")
+
+        return act
+
+    actor.acts = [answering("A ", "slow "), answering("A ", "slow ", "waltz.")]
+    captioner: Any = page(actor.url, tmp_path).pool.captioner(find_captioner(CaptionKind.MUSIC, "mu-llama"))
+    assert list(captioner.ask(probe(small_track), "What is it?", seed=4)) == ["A ", "slow ", "waltz."]
+    assert (actor.asked[0]["question"], actor.asked[0]["seed"]) == ("What is it?", 4)
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ("clip.mp4", "clip.mp4"),
+        ("../../etc/passwd", "passwd"),
+        ("C:\\x\\a.wav", "a.wav"),
+        ("..", "clip"),
+        ("a\0b\n.mp4", "a_b_.mp4"),
+        ("🎵" * 200 + ".mp4", "🎵" * 56 + ".mp4"),
+    ],
+)
+def test_a_files_name_leads_nowhere(sent: str, kept: str) -> None:
+    """Folders and strange characters are cut off; its suffix stays."""
+    assert documents.safe_name(sent) == kept
+
+
 def test_files_that_are_too_large_do_not_leave(actor: Actor, tmp_path: Path, small_track: Path) -> None:
     """The other machine has said what it takes."""
     actor.catalogue["max_upload_bytes"] = 1_000_000

@@ -193,6 +193,23 @@ def test_captions_of_two_people_in_one_batch_are_what_each_gets_alone(
     assert [document["type"] for document, _ in told[2] if document["event"] == "error"] == ["MissingStreamError"]
 
 
+@pytest.mark.slow
+def test_a_question_is_answered_as_it_is_here(
+    tiny_mu_llama: dict[str, Any], small_track: Path, one_torch_thread: None
+) -> None:
+    """Piece by piece, by a backend that answers; the others say that they do not."""
+    spec = find_captioner(CaptionKind.MUSIC, "mu-llama")
+    captioner: Any = Pool({"mu-llama": tiny_mu_llama}).captioner(spec)
+    clip, files = probe(small_track), Files()
+    document = {"question": "What is heard?", "seed": 2, "music": files.number(clip)}
+    model = Model(Served("captions", "mu-llama", options=tiny_mu_llama))
+    told = [each for each, _ in asyncio.run(asked_of(model, "questions", document, files))]
+    pieces = [each["text"] for each in told if each["event"] == "piece"]
+    assert "".join(pieces) == "".join(captioner.ask(clip, "What is heard?", seed=2, job=Job()))
+    silent = asyncio.run(asked_of(Model(Served("captions", "sketch")), "questions", document, files))
+    assert "does no questions" in silent[-1][0]["message"]
+
+
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
