@@ -36,6 +36,10 @@ KEYS = {
 _NEEDED = ("title", "emoji", "sdk", "sdk_version", "python_version", "app_file", "license", "short_description")
 ZERO_GPU_PYTHON = ("3.12", "3.10")
 ZERO_GPU_TORCH = ("2.8.0", "2.9.1", "2.10.0", "2.11.0")
+GPU_MODELS = ("facebook/musicgen-small", "Qwen/Qwen3-4B-Instruct-2507")
+"""What a ZeroGPU Space has on its disk before it starts: the networks of the paper's profile that anybody may fetch."""
+GPU_VARIABLES = {"MUSISCENE_MUSICGEN": GPU_MODELS[0]}
+"""Settings of such a Space: its weights are in the Hub's own cache, where only what is named is looked for."""
 _START_S = 180.0
 
 LEFT_OUT = (
@@ -168,7 +172,8 @@ def files_to_push(root: Path, repo_id: str = "", *, gpu: bool = False) -> dict[s
     Args:
         root: The checkout.
         repo_id: The Space.
-        gpu: Add torch and the neural backends' packages, for a ZeroGPU Space; without, it stays without torch.
+        gpu: Add torch, the neural backends' packages and the weights to fetch, for a ZeroGPU Space; without, it stays
+            without torch.
     """
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
@@ -185,11 +190,16 @@ def files_to_push(root: Path, repo_id: str = "", *, gpu: bool = False) -> dict[s
         found["requirements.txt"] = (text + "\n".join(more) + "\n").encode()
     else:
         found.pop("pre-requirements.txt", None)
+    readme = (root / "README.md").read_text("utf-8")
     if repo_id:  # the Hub wants an address here, and only now is it known
-        readme, picture = (root / "README.md").read_text("utf-8"), f"/spaces/{repo_id}/resolve/main/"
-        found["README.md"] = readme.replace(
-            "\nthumbnail: ", f"\nthumbnail: https://huggingface.co{picture}", 1
-        ).encode()
+        picture = f"/spaces/{repo_id}/resolve/main/"
+        readme = readme.replace("\nthumbnail: ", f"\nthumbnail: https://huggingface.co{picture}", 1)
+    if gpu:
+        models = "".join(f"\n  - {model}" for model in GPU_MODELS)
+        keys = f"suggested_hardware: zero-a10g\nmodels:{models}\npreload_from_hub:{models}\n"
+        readme = readme.replace("\n---\n", f"\n{keys}---\n", 1)
+    if repo_id or gpu:
+        found["README.md"] = readme.encode()
     return found
 
 
@@ -210,6 +220,8 @@ def push(root: Path, repo_id: str, *, gpu: bool = False, private: bool = False) 
     operations = [CommitOperationAdd(name, content) for name, content in files_to_push(root, repo_id, gpu=gpu).items()]
     try:
         api.create_repo(repo_id, repo_type="space", space_sdk="gradio", private=private, exist_ok=True)
+        for name, value in GPU_VARIABLES.items() if gpu else ():
+            api.add_space_variable(repo_id, name, value)
         api.create_commit(repo_id, operations, commit_message="MusiScene", repo_type="space")
     except (HfHubHTTPError, OSError) as error:
         status = getattr(getattr(error, "response", None), "status_code", None)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from musiscene.errors import ConfigError
-from musiscene.space import files_to_push, front_matter, problems
+from musiscene.space import KEYS, files_to_push, front_matter, problems
 
 ROOT = Path(__file__).parents[1]
 
@@ -70,6 +70,10 @@ def test_a_space_gets_the_app_and_nothing_else() -> None:
     assert not [name for name in plain if name.startswith(("tests/", ".env", ".venv", "train/"))]
     assert "pre-requirements.txt" in gpu.keys() - plain.keys()
     assert b"transformers" in gpu["requirements.txt"]  # type: ignore[operator]
+    keys = front_matter(gpu["README.md"].decode())  # type: ignore[union-attr]
+    assert keys["preload_from_hub"] == keys["models"] == ["facebook/musicgen-small", "Qwen/Qwen3-4B-Instruct-2507"]
+    assert keys.keys() <= KEYS.keys()
+    assert keys["suggested_hardware"] == "zero-a10g"
     assert front_matter(plain["README.md"].decode())["thumbnail"].startswith(  # type: ignore[union-attr]
         "https://huggingface.co/spaces/ann/films/resolve/main/assets/"
     )
