@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test check unit slow e2e audiocraft examples bench clean space space-check
+.PHONY: demo test check unit slow e2e audiocraft examples gallery bench clean space space-check
 
 demo: $(VENV)/.core  ## start the page; its address is printed
 	$(BIN)/python -m musiscene serve
@@ -32,6 +32,12 @@ audiocraft: $(VENV)/.test  ## the environment of the audiocraft backend, beside 
 
 examples: $(VENV)/.core  ## render the example clips anew
 	$(BIN)/python assets/make_examples.py
+
+gallery: $(VENV)/.core  ## compare the examples once; the page then shows them at once, and so does a Space
+	for clip in assets/examples/*.mp[34]; do \
+		$(BIN)/python -m musiscene compare $$clip --profile sketch --out gallery/.made/$$(basename $$clip) || exit 1; done
+	$(BIN)/python -m musiscene showcase gallery/.made --out gallery/examples --title "The examples, compared"
+	rm -rf gallery/.made
 
 bench: $(VENV)/.test  ## all the figures of docs/benchmarks.md
 	for script in benchmarks/[a-z]*.py; do $(BIN)/python $$script || exit 1; done
