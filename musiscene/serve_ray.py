@@ -181,7 +181,7 @@ def _start_ray(serving: Serving) -> None:
     env = {"PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)), **chosen.env}
     here: dict[str, Any] = {"address": chosen.address}
     if not chosen.address:
-        here = {"include_dashboard": False}
+        here = {"address": "local", "include_dashboard": False}  # else it would join one that happens to run here
         if chosen.cpus:
             here["num_cpus"] = chosen.cpus
         if chosen.gpus >= 0:
