@@ -40,7 +40,7 @@ def launch(yaml: Path, config: Path, environment: dict[str, str]) -> tuple[int, 
     """Run it as `accelerate launch --config_file` does, on two processes."""
     driver = Path(__file__).parent / "fsdp_on_cpu.py"
     command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(yaml), str(driver), str(config)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
     return done.returncode, done.stderr
 
 
@@ -55,7 +55,7 @@ def test_shards_learn_and_go_on_as_one_process_does(
     home = tiny_home(tmp_path / "home", write_chirp)
     change: dict[str, Any] = {
         "trainable": "both",
-        "optimiser": {"epochs": 2},
+        "optimiser": {"epochs": 1},
         "validation": {"metric": "loss", "captions": 0},
         "output": {"save_every": 1, "keep": 20},
     }
@@ -72,12 +72,12 @@ def test_shards_learn_and_go_on_as_one_process_does(
     for name, tensor in load_file(tmp_path / "one" / "export" / "adapter.safetensors").items():
         torch.testing.assert_close(trained[name], tensor, atol=2e-4, rtol=1e-3)
 
-    for checkpoint in sorted((out / "checkpoints").glob("step-*"))[2:]:
+    for checkpoint in sorted((out / "checkpoints").glob("step-*"))[1:]:
         shutil.rmtree(checkpoint)
     (out / "best.safetensors").unlink()
     code, told = launch(yaml, config, run_environment)
     assert code == 0, told[-3000:]
-    assert "going on after step 2" in told
+    assert "going on after step 1" in told
     for (_, loss, _), (_, again, _) in zip(whole, curve(out), strict=True):
         assert loss == pytest.approx(again, abs=2e-6)
 
