@@ -123,6 +123,53 @@ def test_the_presentation_is_led_by_arrow_keys(new_context: Callable[..., Browse
     expect(page.locator("dialog[open]")).to_have_count(0)
 
 
+def test_the_presentation_fills_the_screen_in_large_type(
+    new_context: Callable[..., BrowserContext], site: Path
+) -> None:
+    """Full screen, words that are read from the last row, a remote's keys, and Escape gives everything back."""
+    page = opened(new_context(viewport={"width": 1920, "height": 1080}), site)
+    page.keyboard.press("p")
+    page.wait_for_selector("dialog[open] .stage-voices button")
+    page.wait_for_function("document.fullscreenElement !== null")
+    box = page.locator("dialog[open]").bounding_box()
+    assert box is not None
+    screen = page.evaluate("[innerWidth, innerHeight]")
+    assert [round(box["width"]), round(box["height"])] == screen
+    page.keyboard.press("Enter")
+    size = "(name) => parseFloat(getComputedStyle(document.querySelector(name)).fontSize)"
+    assert page.evaluate(size, ".stage-words") >= 0.025 * screen[1]
+    assert page.evaluate(size, ".stage-voices button") >= 0.018 * screen[1]
+    page.keyboard.press("PageDown")
+    expect(page.locator(".where")).to_have_text("2 / 3")
+    page.keyboard.press("PageUp")
+    page.keyboard.press("PageUp")
+    expect(page.locator(".where")).to_have_text("3 / 3")
+    page.locator("dialog[open] .stage").click()  # plays, and takes the keys nowhere
+    page.keyboard.press("ArrowRight")
+    expect(page.locator(".where")).to_have_text("1 / 3")
+    page.locator("dialog[open] .leave").click()
+    page.wait_for_function("document.fullscreenElement === null")
+    expect(page.locator("dialog[open]")).to_have_count(0)
+
+
+def test_it_prints_everything(new_context: Callable[..., BrowserContext], site: Path, tmp_path: Path) -> None:
+    """On paper: pictures in place of videos, every caption, how each was made; nothing that can only be pressed."""
+    page = opened(new_context(), site)
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    for name in ("nav", ".present", ".transport", ".picture > video", ".keys", ".presenter"):
+        for element in page.locator(name).all():
+            expect(element).to_be_hidden()
+    for name in (".printed", ".caption", "table", ".wave", ".voice h3"):
+        for element in page.locator(name).all():
+            expect(element).to_be_visible()
+    page.pdf(path=tmp_path / "page.pdf", prefer_css_page_size=True)
+    pages = (tmp_path / "page.pdf").read_bytes().count(b"/Type /Page\n")
+    assert 1 <= pages <= 6
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.locator("details[open]").count() == 0
+
+
 def test_ratings_and_origin_are_told_and_no_path(new_context: Callable[..., BrowserContext], site: Path) -> None:
     """A mean with its interval stands at the soundtrack that was rated; no folder of the maker's machine is named."""
     page = opened(new_context(), site)

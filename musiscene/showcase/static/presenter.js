@@ -52,6 +52,7 @@
         video.removeAttribute("src");
         wave.replaceChildren(player().root.querySelector(".voice svg").cloneNode(true));
       }
+      const led = voices.contains(document.activeElement);
       voices.replaceChildren(...exhibit.voices.map((voice, place) => {
         const button = document.createElement("button");
         button.type = "button";
@@ -67,6 +68,7 @@
       player().addEventListener("time", time);
       draw();
       time();
+      if (led) voices.querySelector('[aria-pressed="true"]')?.focus();
       if (goOn) player().play();
     };
 
@@ -88,9 +90,9 @@
       Home: () => player().seek(0),
     };
 
-    dialog.addEventListener("keydown", (event) => {
-      if (event.ctrlKey || event.metaKey || event.altKey || event.key === "Escape" || event.key === "Tab") return;
-      event.stopPropagation();
+    // On the document: a click on the picture, and a new clip's new buttons, leave nothing in the dialog focused.
+    document.addEventListener("keydown", (event) => {
+      if (!dialog.open || event.ctrlKey || event.metaKey || event.altKey || event.key === "Escape" || event.key === "Tab") return;
       const pressed = event.target.closest?.("button");
       if (pressed?.classList.contains("leave") && (event.key === "Enter" || event.key === " ")) return;
       const digit = Number(event.key);
