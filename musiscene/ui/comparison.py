@@ -92,11 +92,11 @@ class Work:
 class Comparison:
     """State of one comparison. Change it inside `with comparison.changing():` so that everybody who looks is told."""
 
-    def __init__(self, folder: Path, clip: Clip, clip_name: str) -> None:
+    def __init__(self, folder: Path, clip: Clip, clip_name: str, clip_hash: str = "") -> None:
         self.folder = folder
         self.clip = clip
         self.clip_name = clip_name
-        self.clip_hash = media.content_hash(clip.path)
+        self.clip_hash = clip_hash or media.content_hash(clip.path)  # of a long clip that takes seconds
         self.reference: Clip | None = None
         self.reference_name = ""
         self.captions = CaptionSet()
@@ -420,7 +420,8 @@ def open_folder(folder: Path, probe: Any) -> Comparison:
         document = json.loads((folder / STATE_FILE).read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise StorageError("These results are not here any more.") from error
-    comparison = Comparison(folder, probe(folder / document["clip"]["path"]), document["clip"]["name"])
+    clip = probe(folder / document["clip"]["path"])
+    comparison = Comparison(folder, clip, document["clip"]["name"], document.get("clip_hash", ""))
     if document["reference"]:
         comparison.reference = probe(folder / document["reference"]["path"])
         comparison.reference_name = document["reference"]["name"]
