@@ -19,6 +19,7 @@ from starlette.routing import Route
 
 from musiscene.errors import explain
 from musiscene.ui.desk import Desk
+from musiscene.ui.guarding import visitor_of
 from musiscene.ui.verbs import SCORE_ROUTE, Document, Verbs, Visitor
 
 _FILES = {"soundtrack.wav": "audio/wav", "soundtrack.mid": "audio/midi"}
@@ -97,7 +98,9 @@ class Endpoints:
 
 
 def _visitor(request: gr.Request) -> Visitor:
-    return Visitor(request.headers.get("authorization", ""), request.client.host if request.client else "")
+    client = request.client
+    host = visitor_of({"client": (client.host, client.port) if client else None})
+    return Visitor(request.headers.get("authorization", ""), host)
 
 
 @contextmanager

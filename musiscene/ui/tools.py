@@ -31,6 +31,7 @@ from musiscene.errors import explain
 from musiscene.types import CaptionKind
 from musiscene.ui.contracts import TOOL_CLIP, VERBS, Verb
 from musiscene.ui.desk import app_version
+from musiscene.ui.guarding import visitor_of
 from musiscene.ui.verbs import LARGEST_INLINE_BYTES, Document, Verbs, Visitor
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def make_server(verbs: Verbs) -> Server[Any]:
         if trouble := _trouble(verb, given):
             return _refused(trouble)
         request: Request = context.request
-        visitor = Visitor(request.headers.get("authorization", ""), request.client.host if request.client else "")
+        visitor = Visitor(request.headers.get("authorization", ""), visitor_of(request.scope))
         work = partial(getattr(verbs, verb.name), visitor, **given)
         try:
             document: Document = {}
