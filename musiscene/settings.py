@@ -51,7 +51,7 @@ class Settings:
     """Bytes of them together; 0 for no limit."""
     upload_pause_s: float = 20.0
     """Longest silence of an upload."""
-    events_per_minute: int = 300
+    events_per_minute: int = 600
     """Requests to do something that one visitor may send a minute; 0 for no limit."""
     proxies: int = 0
     """Proxies of our own before this server, which say in `X-Forwarded-For` who asks; on a Space there is one."""

@@ -35,7 +35,6 @@ RUN = (
     r"musiscene compare assets/examples/dawn\.mp4 --out results/dawn",
     r"musiscene showcase results --out site .*",
     r"musiscene study check assets/studies/form-1\.toml",
-    r"musiscene study power assets/studies/form-1\.toml --difference 8",
     r"musiscene weights list",
 )
 """What is run for real, each page in a folder of its own that has `clip.mp4`, `track.mp3` and `assets/`."""
@@ -47,6 +46,7 @@ READ = {
     r"musiscene (?:score|compare) .*--generator (?:musicgen|audiocraft).*": "weights, and better a GPU",
     r"musiscene evaluate (?:captions|music|tables) .*": "files of one's own; tests/metrics/ runs these verbs",
     r"musiscene compare clips/train\.mp4 --out results/train": "a clip of one's own",
+    r"musiscene study power .*": "minutes of simulated studies",
     r"musiscene study (?:freeze|serve|analyse|export|delete|anonymise) .*": "a study; tests/study/ runs these verbs",
     r"python -m musiscene serve(?: --port \d+)?": "does not end; tests/ui/ and tests/e2e/ run it",
     r"python -m (?:musiscene\.serve_ray|train\.build_dataset) .*": "a cluster, or a corpus",

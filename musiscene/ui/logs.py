@@ -85,9 +85,9 @@ def keep_log(settings: Settings) -> None:
         log.addHandler(handler)
         log.setLevel(level)
         return
-    for handler in [*log.handlers, *logging.getLogger().handlers]:
-        if type(handler) is logging.StreamHandler:  # the command line's own, which is of this process
-            handler.setFormatter(Discreet(settings))
+    for given in [*log.handlers, *logging.getLogger().handlers]:
+        if type(given) is logging.StreamHandler:  # the command line's own, which is of this process
+            given.setFormatter(Discreet(settings))
 
 
 def _secrets(settings: Settings) -> set[str]:

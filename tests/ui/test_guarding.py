@@ -24,12 +24,15 @@ from urllib.parse import urlsplit
 import httpx
 import numpy as np
 import pytest
+from starlette.responses import PlainTextResponse
+from starlette.testclient import TestClient
+from starlette.types import Receive, Scope, Send
 
 from musiscene import media
 from musiscene.settings import Settings
 from musiscene.ui.guarding import is_closed, visitor_of
 from musiscene.ui.logs import Discreet
-from musiscene.ui.uploads import Meter
+from musiscene.ui.uploads import Meter, Uploads
 
 ROOT = Path(__file__).parents[2]
 slow = pytest.mark.slow
@@ -389,6 +392,20 @@ def test_each_visitor_has_so_many_uploads_an_hour(served: Served, clip: bytes) -
     assert refused.status_code == 429
     assert re.fullmatch(rf"There were {PER_HOUR} uploads from here within an hour\. .* possible in .*\.", refused.text)
     assert upload(other, clip).status_code == 200
+
+
+def test_requests_are_counted_and_answers_of_a_study_are_not(tmp_path: Path) -> None:
+    """Too many within a minute are refused in words that Gradio's clients show; a participant's answer never is."""
+
+    async def fine(scope: Scope, receive: Receive, send: Send) -> None:
+        await PlainTextResponse("fine")(scope, receive, send)
+
+    client = TestClient(Uploads(fine, replace(Settings(), events_per_minute=3), tmp_path, clock=lambda: 7.0))
+    answers = [client.post("/gradio_api/queue/join", headers={"accept-language": "zh"}) for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+    assert answers[3].json()["detail"] == "从这里一次发来的请求太多了。请在1 分 0 秒后继续。"
+    assert all(client.post("/study/x/api/save").status_code == 200 for _ in range(9))
+    assert client.get("/").status_code == 200
 
 
 @slow
