@@ -167,9 +167,9 @@ def test_what_goes_wrong_there_is_told_in_its_own_words(
         list(pipeline.pool.generator(MUSICGEN).generate(wanted, Job()))
 
 
-def test_a_silent_clip_asks_for_no_gpu(settings: Settings, options: dict[str, Any], make_media: Any) -> None:
+def test_a_silent_clip_asks_for_no_gpu(settings: Settings, make_media: Any) -> None:
     """What cannot be made anyway is known before; a call would count against the visitor's day."""
-    pipeline, spawned = lent(settings, options)
+    pipeline, spawned = lent(settings, {})
     ready, missing = captions_of(pipeline, open_sources(probe(make_media("silent.mp4"))))
     assert set(ready) == {CaptionKind.VIDEO}
     assert set(missing) == {"music", "fusion", "msi"}
@@ -177,9 +177,9 @@ def test_a_silent_clip_asks_for_no_gpu(settings: Settings, options: dict[str, An
     assert spawned.calls == []
 
 
-def test_a_refusal_keeps_what_is_finished(settings: Settings, options: dict[str, Any], small_video: Path) -> None:
+def test_a_refusal_keeps_what_is_finished(settings: Settings, small_video: Path) -> None:
     """The sketch captions are there; the others say why not and what still works, those made from them too."""
-    pipeline, _ = lent(settings, options)
+    pipeline, _ = lent(settings, {})
 
     def refused(work: Any) -> Iterator[Any]:
         raise error_of_spaces("ZeroGPU queue timeout", "No GPU was available after 60s. Retry later")
@@ -285,14 +285,14 @@ def test_elsewhere_it_is_the_plain_pipeline(settings: Settings, monkeypatch: pyt
     ]  # fmt: skip
 
 
-def test_what_is_not_on_the_gpu_stays_here(settings: Settings, options: dict[str, Any]) -> None:
+def test_what_is_not_on_the_gpu_stays_here(settings: Settings) -> None:
     """Sketch, a language model on a server, and what computes in an environment of its own."""
     from dataclasses import replace
 
     from musiscene.pipeline import backend_options
 
     server = replace(settings, llm_url="http://127.0.0.1:1/v1", llm_model="m")
-    far = ZeroGpuPipeline(settings, Pool({**backend_options(settings), **options}))
+    far = ZeroGpuPipeline(settings, Pool(backend_options(settings)))
     with_server = ZeroGpuPipeline(server, Pool(backend_options(server)))
     here = {spec.name for stage in ("captions", "soundtracks") for spec in discover(stage) if not far.is_far(spec)}
     assert here == {"sketch", "audiocraft"}

@@ -208,6 +208,7 @@ print(answer.status_code, answer.text)
     assert "pip install 'musiscene[mcp]'" in done.stdout
 
 
+@slow
 def test_the_page_does_not_import_mcp() -> None:
     """It takes half a second that nobody who opens the page should wait for."""
     code = "import sys, musiscene.ui; print('mcp' in sys.modules)"
