@@ -44,14 +44,3 @@ def test_links_between_the_documents_lead_somewhere() -> None:
     ]
 
     assert broken == []
-
-
-def test_the_backend_of_the_docs_is_a_backend() -> None:
-    """The copyable file runs as it stands."""
-    (source,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "backends.md").read_text("utf-8"), re.DOTALL)
-    module: dict[str, object] = {}
-    exec(compile(source, "docs/backends.md", "exec"), module)
-    spec = module["SPEC"]
-
-    assert spec.why_unavailable() is None  # type: ignore[attr-defined]
-    assert hasattr(spec.load({}), "describe")  # type: ignore[attr-defined]

@@ -23,21 +23,25 @@ class Cleaner:
 
     def __init__(self, settings: Settings) -> None:
         self._secrets = sorted(_secrets(settings), key=len, reverse=True)
-        # A file of a visitor goes whole, since its name and its folder are theirs; of code only the folder goes.
+        # A file of a visitor goes whole, since its name and its folder are theirs; of code only the folder goes. Where
+        # one lies inside the other, the inner one counts.
         theirs = {settings.work_dir, settings.data_dir, Path(tempfile.gettempdir())}
-        whole = "|".join(re.escape(str(folder.absolute())) for folder in sorted(theirs, key=lambda f: -len(str(f))))
-        self._theirs = re.compile(rf"(?:{whole})(?:/[^\s'\",:)\]]*)*")
         ours = {Path(__file__).absolute().parents[2], Path(sys.prefix), Path(sys.base_prefix), Path.home()}
-        self._ours = [f"{folder}/" for folder in sorted(map(str, ours), key=len, reverse=True) if folder != "/"]
+        self._ours = {str(folder) for folder in ours if str(folder) != "/"}
+        folders = sorted(self._ours | {str(folder.absolute()) for folder in theirs}, key=len, reverse=True)
+        end = r"\s'\",:)\]"
+        self._paths = re.compile(rf"({'|'.join(map(re.escape, folders))})(?=[/{end}]|$)((?:/[^{end}]*)*)")
 
     def clean(self, text: str) -> str:
         """`text` as it may be read by whoever keeps the log."""
         for secret in self._secrets:
             text = text.replace(secret, "(secret)")
-        text = self._theirs.sub("(file)", text)
-        for folder in self._ours:
-            text = text.replace(folder, "")
+        text = self._paths.sub(self._shortened, text)
         return _TOKEN.sub(r"\1(token)", text)
+
+    def _shortened(self, path: re.Match[str]) -> str:
+        folder, rest = path.groups()
+        return str(rest).removeprefix("/") if folder in self._ours else "(file)"
 
 
 class Discreet(logging.Formatter):

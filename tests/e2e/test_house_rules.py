@@ -48,6 +48,16 @@ def test_no_barriers(
     assert barriers(page) == []
 
 
+def test_no_barriers_on_the_page_for_programs(new_context: Callable[..., BrowserContext], server: Server) -> None:
+    """axe-core finds nothing serious in the endpoints' page, folds open, light and dark."""
+    for look in ("light", "dark"):
+        page = new_context(color_scheme=look).new_page()
+        page.goto(f"{server.url}/api")
+        for fold in page.locator("details:visible > summary").all():
+            fold.click()
+        assert barriers(page) == []
+
+
 def test_no_barriers_in_the_states_that_are_no_one_s_wish(
     new_context: Callable[..., BrowserContext], server: Server, tmp_path: Path
 ) -> None:

@@ -81,9 +81,11 @@ def run_ray(todo: Mapping[int, Sequence[Row]], config: Dataset, parts: Parts, te
     started = not ray.is_initialized()
     if started:
         env = {"PYTHONPATH": os.pathsep.join([str(home()), *filter(None, sys.path)]), **chosen.env}
-        address: dict[str, Any] = {"address": chosen.address} if chosen.address else {"include_dashboard": False}
-        if not chosen.address and chosen.num_cpus:
-            address["num_cpus"] = chosen.num_cpus
+        address: dict[str, Any] = {"address": chosen.address}
+        if not chosen.address:
+            address = {"address": "local", "include_dashboard": False}  # not one that runs here
+            if chosen.num_cpus:
+                address["num_cpus"] = chosen.num_cpus
         ray.init(runtime_env={"env_vars": env}, log_to_driver=False, logging_level=logging.WARNING, **address)
     context = DataContext.get_current()
     context.enable_progress_bars = False
