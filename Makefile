@@ -22,7 +22,7 @@ unit: $(VENV)/.test
 	$(BIN)/python -m pytest -n 2 -m "not e2e and not slow"
 
 slow: $(VENV)/.test audiocraft
-	$(BIN)/python -m pytest -n 2 -m slow
+	$(BIN)/python -m pytest -n 3 --durations=15 -m slow  # many of them wait for processes of their own
 
 e2e: $(VENV)/.test
 	$(BIN)/python -m pytest -m e2e
