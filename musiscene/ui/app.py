@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import logging
 import os
 import sys
@@ -162,6 +163,8 @@ def launch_app(
     address: dict[str, Any] = (
         {} if on_space() else {"server_name": settings.host, "server_port": free_port(settings.host, settings.port)}
     )
+    # Whole, and before there are threads: two that begin with different modules of it at once break its circle.
+    importlib.import_module("av")
     app.launch(**launch_options(app), **address, prevent_thread_lock=True, quiet=True)
     _log.info("serving on %s", app.local_url)
     warm(app.desk.pipeline, after_s=WARM_AFTER_S)

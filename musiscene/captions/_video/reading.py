@@ -13,8 +13,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scenedetect.common import FrameTimecode
-from scenedetect.detectors import ContentDetector
+from scenedetect import ContentDetector, FrameTimecode
 
 from musiscene import media
 from musiscene.captions._video.flow import CameraStep, Flow, correlation, transform
