@@ -19,6 +19,7 @@ import numpy as np
 from musiscene import errors
 from musiscene.errors import BackendError, MusisceneError, Stopped, explain
 from musiscene.events import Event
+from musiscene.following import Put, follow
 from musiscene.pipeline import Pipeline, Sources
 from musiscene.registry import BackendSpec, discover
 from musiscene.types import (
@@ -235,35 +236,18 @@ def receive(call: Call, work: Work, job: Job) -> Iterator[Any]:
         MusisceneError: What went wrong there.
         Stopped: `job` was stopped.
     """
-    told: queue.Queue[Message | BaseException | None] = queue.Queue()
-    left = threading.Event()
 
-    def pump() -> None:
-        try:
-            messages = call(work)
-            with closing(messages):  # type: ignore[type-var]
-                for message in messages:
-                    told.put(message)
-                    if left.is_set():
-                        return
-        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
-            told.put(error)
-        finally:
-            told.put(None)
-
-    threading.Thread(target=pump, name="musiscene-far-side", daemon=True).start()
-    try:
-        while True:
-            job.check()
-            try:
-                message = told.get(timeout=0.05)
-            except queue.Empty:
-                continue
-            match message:
-                case None:
+    def pump(put: Put[Message], left: threading.Event) -> None:
+        messages = call(work)
+        with closing(messages):  # type: ignore[type-var]
+            for message in messages:
+                put(message)
+                if left.is_set():
                     return
-                case BaseException():
-                    raise message
+
+    with closing(follow(pump, "musiscene-far-side", job.check)) as messages:
+        for message in messages:
+            match message:
                 case Failed():
                     raise Stopped if message.error == Stopped.__name__ else message.raised()
                 case Progress():
@@ -276,5 +260,3 @@ def receive(call: Call, work: Work, job: Job) -> Iterator[Any]:
                     yield message.value
                 case Alive():
                     pass
-    finally:
-        left.set()

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from musiscene.errors import BackendUnavailableError
+from musiscene.following import POLL_S
 from musiscene.registry import BackendSpec
 from musiscene.remote import calls, documents
 from musiscene.remote.calls import Frame, LostError
@@ -255,4 +256,4 @@ def _pause(job: Job, seconds: float) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         job.check()
-        time.sleep(calls.POLL_S)
+        time.sleep(POLL_S)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import queue
-import threading
-import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from musiscene.errors import BackendUnavailableError, MediaLimitError, RequestError
+from musiscene.following import follow, from_async
 from musiscene.remote.catalogue import USE_SKETCH, Server
 from musiscene.remote.documents import DocumentError, Files, list_of, number_of, read_error, text_of, whole_of
 from musiscene.remote.frames import CONTENT_TYPE, PROTOCOL, FrameError, FrameReader, frame
@@ -19,7 +16,6 @@ if TYPE_CHECKING:
     import httpx
 
 CONNECT_S = 5.0
-POLL_S = 0.05
 RETRY_AFTER_S = 1.0
 """Pause before the second try: a killed replica's place is known to be empty by then."""
 _READ_BYTES = 256 << 10
@@ -137,55 +133,21 @@ class _Body:
 
 
 def _follow(server: Server, path: str, body: _Body, name: str, job: Job) -> Iterator[Frame]:
-    """Run the request in a thread of its own, so that whoever waits for it can leave at once."""
-    arrived: queue.Queue[Frame | BaseException | None] = queue.Queue()
-    left = threading.Event()
+    """Run the request; leaving it closes the connection, which the other side takes for a stop."""
 
-    async def consume() -> None:
-        async for item in _exchange(server, path, body, name, lambda: arrived.put(_SIGN_OF_LIFE)):
-            arrived.put(item)
+    def silent(seconds: float) -> None:
+        if seconds > server.silence_s:
+            raise LostError(f"it was silent for {server.silence_s:g} s")
 
-    async def watch() -> None:
-        task = asyncio.create_task(consume())
-        while not task.done():
-            await asyncio.wait({task}, timeout=POLL_S)
-            if left.is_set():
-                task.cancel()  # closes the connection, which the other side takes for a stop
-        if not task.cancelled():
-            task.result()
-
-    def work() -> None:
-        try:
-            asyncio.run(watch())
-        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
-            arrived.put(error)
-        finally:
-            arrived.put(None)
-
-    threading.Thread(target=work, name="musiscene-backend-call", daemon=True).start()
-    heard = time.monotonic()
-    try:
-        while True:
-            job.check()
-            try:
-                item = arrived.get(timeout=POLL_S)
-            except queue.Empty:
-                if time.monotonic() - heard > server.silence_s:
-                    raise LostError(f"it was silent for {server.silence_s:g} s") from None
-                continue
-            heard = time.monotonic()
-            if item is None:
-                return
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-    finally:
-        left.set()
+    stream = from_async(
+        lambda put: _exchange(server, path, body, name, lambda: put(_SIGN_OF_LIFE))  # of the parts that were sent
+    )
+    return follow(stream, "musiscene-backend-call", job.check, silent)
 
 
 async def _exchange(
     server: Server, path: str, body: _Body, name: str, sent: Callable[[], None]
-) -> AsyncIterator[Frame]:
+) -> AsyncGenerator[Frame, None]:
     import httpx
 
     headers = {**server.headers, "Content-Type": CONTENT_TYPE, "Content-Length": str(body.total_bytes)}

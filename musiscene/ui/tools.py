@@ -28,6 +28,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from musiscene.errors import explain
+from musiscene.following import Put, begin
 from musiscene.types import CaptionKind
 from musiscene.ui.contracts import TOOL_CLIP, VERBS, Verb
 from musiscene.ui.desk import app_version
@@ -158,27 +159,20 @@ def make_server(verbs: Verbs) -> Server[Any]:
 
 async def _followed(work: Callable[[], Any], request: Request, *, steps: bool) -> Any:
     """The documents of a verb, which blocks, while the event loop goes on; leaving it ends the work."""
-    told: queue.Queue[Document | BaseException | None] = queue.Queue()
-    left = threading.Event()
 
-    def run() -> None:
+    def run(put: Put[Document], left: threading.Event) -> None:
         LocalContext.request.set(request)  # type: ignore[arg-type]  # for a GPU provider: whose quota it is
-        try:
-            if not steps:
-                told.put(work())
-                return
-            documents: Iterator[Document] = work()
-            with closing(documents):  # type: ignore[type-var]
-                for document in documents:
-                    told.put(document)
-                    if left.is_set():
-                        return
-        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
-            told.put(error)
-        finally:
-            told.put(None)
+        if not steps:
+            put(work())
+            return
+        documents: Iterator[Document] = work()
+        with closing(documents):  # type: ignore[type-var]
+            for document in documents:
+                put(document)
+                if left.is_set():
+                    return
 
-    threading.Thread(target=run, name="musiscene-tool", daemon=True).start()
+    told, left = begin(run, "musiscene-tool")
     try:
         while True:
             try:

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Iterator
 from typing import TYPE_CHECKING
 
-from musiscene.captions._language.background import follow, from_async
+from musiscene.captions._language.background import follow
 from musiscene.captions._language.failures import ParameterRefusedError, broke_off, broken, refused, unreachable
 from musiscene.captions._language.model import Delta, Facts, LanguageModelError, Question
 from musiscene.captions._language.server import PATIENCE
+from musiscene.following import from_async
 from musiscene.types import Job
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class HubClient:
             Stopped: `job` was stopped.
         """
         for own in (True, False):
-            produce = from_async(lambda own=own: self._answer(question, own))  # type: ignore[misc]
+            produce = from_async(lambda _put, own=own: self._answer(question, own))  # type: ignore[misc]
             try:
                 yield from follow(produce, job, self._connection.timeout_s, PATIENCE * self._connection.timeout_s)
                 return

@@ -24,10 +24,11 @@ from transformers import (
     TopPLogitsWarper,
 )
 
-from musiscene.captions._language.background import POLL_S, Put, follow
+from musiscene.captions._language.background import follow
 from musiscene.captions._language.model import Delta, Facts, LanguageModelError, Question, Sampling
 from musiscene.captions._language.source import KNOWN_MODELS, Connection
 from musiscene.errors import BackendUnavailableError
+from musiscene.following import POLL_S, Put
 from musiscene.types import Job
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ class LocalModel:
         """
         return follow(partial(self._answer, question), job)
 
-    def _answer(self, question: Question, put: Put, left: threading.Event) -> None:
+    def _answer(self, question: Question, put: Put[Delta], left: threading.Event) -> None:
         while not self._busy.acquire(timeout=POLL_S):
             if left.is_set():
                 return
@@ -124,7 +125,7 @@ class LocalModel:
         finally:
             self._busy.release()
 
-    def _generate(self, question: Question, put: Put, left: threading.Event) -> None:
+    def _generate(self, question: Question, put: Put[Delta], left: threading.Event) -> None:
         inputs = self._encode(question.text)
         asked = inputs["input_ids"].shape[1]
         room = getattr(self._model.config, "max_position_embeddings", None)
@@ -201,7 +202,7 @@ class _Left(StoppingCriteria):
 class _Pieces(TextStreamer):
     """Hands on whole words as they are decoded."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, put: Put) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, put: Put[Delta]) -> None:
         super().__init__(tokenizer, skip_prompt=True, skip_special_tokens=True)
         self._put = put
 

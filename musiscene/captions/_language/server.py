@@ -6,9 +6,10 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any
 
-from musiscene.captions._language.background import follow, from_async
+from musiscene.captions._language.background import follow
 from musiscene.captions._language.failures import ParameterRefusedError, broke_off, broken, refused, unreachable
 from musiscene.captions._language.model import Delta, Facts, LanguageModelError, Question
+from musiscene.following import from_async
 from musiscene.types import Job
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class OpenAIServer:
         """
         forms = _forms(self._connection.model, question)
         for body in forms:
-            produce = from_async(lambda body=body: self._answer(body))  # type: ignore[misc]
+            produce = from_async(lambda _put, body=body: self._answer(body))  # type: ignore[misc]
             try:
                 yield from follow(produce, job, self._connection.timeout_s, PATIENCE * self._connection.timeout_s)
                 return
