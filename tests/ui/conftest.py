@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -12,6 +16,7 @@ import pytest
 from musiscene.pipeline import Pipeline
 from musiscene.settings import Settings
 from musiscene.study.store import RatingStore
+from musiscene.ui import launch_app
 from musiscene.ui.desk import Desk
 
 PERSON = "0123456789abcdef"
@@ -68,3 +73,21 @@ def desk(pipeline: Pipeline, tmp_path: Path) -> Iterator[Desk]:
     store = RatingStore(settings.ratings_url)
     yield Desk(settings, pipeline, store)
     store.close()
+
+
+@pytest.fixture(scope="module")
+def run_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., str]]:
+    """Starts a page on folders of its own with the settings that are given, and returns its address."""
+    with ExitStack() as running:
+
+        def start(**given: Any) -> str:
+            folder = tmp_path_factory.mktemp("page")
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", 0))
+                port = probe.getsockname()[1]
+            places = {"data_dir": folder / "data", "work_dir": folder / "work", "port": port}
+            app = launch_app(replace(Settings(), profile="sketch", **places, **given), block=False)
+            running.callback(app.close)
+            return str(app.local_url)
+
+        yield start

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import re
 import shutil
-import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -17,8 +15,6 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 from musiscene.errors import RequestError
-from musiscene.settings import Settings
-from musiscene.ui import launch_app
 from musiscene.ui.verbs import Gate
 
 ROOT = Path(__file__).parents[2]
@@ -28,18 +24,9 @@ slow = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def address(run_page: Callable[..., str]) -> str:
     """A running page on folders of its own."""
-    folder = tmp_path_factory.mktemp("page")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    settings = replace(
-        Settings(), data_dir=folder / "data", work_dir=folder / "work", port=port, profile="sketch", api_per_hour=0
-    )
-    app = launch_app(settings, block=False)
-    yield str(app.local_url)
-    app.close()
+    return run_page(api_per_hour=0)
 
 
 @slow

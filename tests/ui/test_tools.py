@@ -6,11 +6,9 @@ import asyncio
 import base64
 import inspect
 import json
-import socket
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import replace
+from collections.abc import Awaitable, Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -21,8 +19,6 @@ import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from musiscene.settings import Settings
-from musiscene.ui import launch_app
 from musiscene.ui.contracts import VERBS
 from musiscene.ui.endpoints import Endpoints
 from musiscene.ui.openapi import document
@@ -35,19 +31,9 @@ slow = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def address(run_page: Callable[..., str]) -> str:
     """A running page that wants a key; of the second key four calls an hour are used by nobody."""
-    folder = tmp_path_factory.mktemp("page")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    settings = replace(
-        Settings(), data_dir=folder / "data", work_dir=folder / "work", port=port, profile="sketch",
-        api_keys=f"{KEY}, other-key", api_per_hour=12,
-    )  # fmt: skip
-    app = launch_app(settings, block=False)
-    yield str(app.local_url).rstrip("/")
-    app.close()
+    return run_page(api_keys=f"{KEY}, other-key", api_per_hour=12).rstrip("/")
 
 
 def with_client(address: str, work: Callable[[Client], Awaitable[Any]], key: str = KEY, **headers: str) -> Any:
