@@ -118,6 +118,18 @@ def choose_clip(page: Page, path: Path) -> None:
     page.wait_for_selector(".ms-clip .ms-facts dd")
 
 
+def open_settings(page: Page) -> None:
+    """Unfold the settings and wait until they are settled.
+
+    Gradio writes a field's first value once more a few milliseconds after it is shown (a tenth of a second on a busy
+    machine). Nobody types that fast, but a test does, and what it typed would be gone.
+    """
+    page.get_by_text("Settings", exact=True).click()
+    page.get_by_label("Length of the music (seconds)").wait_for(state="visible")
+    idle = "new Promise((done) => requestIdleCallback(() => done()))"
+    page.evaluate(f"async () => {{ await {idle}; await new Promise((done) => setTimeout(done, 100)); await {idle}; }}")
+
+
 def press(page: Page, button: str) -> None:
     """Press Describe, Score or both, and wait until their work is over."""
     before = page.evaluate(STATE)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from e2e_page import WORK_MS, Server, choose_clip, open_page, press, running_server
+from e2e_page import WORK_MS, Server, choose_clip, open_page, open_settings, press, running_server
 from playwright.sync_api import BrowserContext, Page, expect
 
 from musiscene.networks.musicgen.random_model import random_musicgen, save_with_tokenizer
@@ -36,7 +36,7 @@ def musicgen_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server
 def choose_musicgen(page: Page, seconds: int) -> None:
     """Choose the generator and a length under Settings."""
     if not page.get_by_label("Length of the music (seconds)").is_visible():
-        page.get_by_text("Settings", exact=True).click()
+        open_settings(page)
     page.get_by_label("Length of the music (seconds)").fill(str(seconds))
     generator = page.get_by_label("Music generator", exact=True)
     generator.click()

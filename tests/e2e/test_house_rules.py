@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from e2e_page import WORK_MS, Server, open_finished, open_page
+from e2e_page import WORK_MS, Server, open_finished, open_page, open_settings
 from playwright.sync_api import BrowserContext, Page, expect
 
 pytestmark = pytest.mark.e2e
@@ -39,7 +39,7 @@ def test_no_barriers(
     """axe-core finds nothing serious when empty, with the settings open, and with results."""
     page = open_page(new_context(**look), server.url)
     assert barriers(page) == []
-    page.get_by_text("Settings", exact=True).click()
+    open_settings(page)
     expect(page.get_by_label("Seed", exact=True)).to_be_visible()
     assert barriers(page) == []
     open_finished(page, server.url, finished)

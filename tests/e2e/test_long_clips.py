@@ -6,7 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from e2e_page import BRIEF, LONG_CAPTION, Server, choose_clip, copy_with_long_words, open_finished, open_page
+from e2e_page import (
+    BRIEF,
+    LONG_CAPTION,
+    Server,
+    choose_clip,
+    copy_with_long_words,
+    open_finished,
+    open_page,
+    open_settings,
+)
 from playwright.sync_api import BrowserContext, Page, expect
 from test_house_rules import barriers
 
@@ -79,7 +88,7 @@ def test_what_a_browser_cannot_play_is_shown_as_a_picture(page: Page, make_media
 
 def test_the_machine_s_facts_and_the_profiles_are_told(page: Page, server: Server) -> None:
     """Every engine with its cost, licence and next step, and no path of the server."""
-    page.get_by_text("Settings", exact=True).click()
+    open_settings(page)
     expect(page.get_by_label("Sketch (runs here)")).to_be_checked()
     page.locator(".ms-machine-fold summary").click()
 

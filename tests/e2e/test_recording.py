@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from e2e_page import Server, open_page, press
+from e2e_page import Server, open_page, open_settings, press
 from playwright.sync_api import BrowserContext, Page, expect
 
 pytestmark = pytest.mark.e2e
@@ -23,7 +23,7 @@ def test_a_recording_becomes_a_clip(page: Page) -> None:
     expect(facts).to_contain_text("fps")
     expect(facts).to_contain_text("kHz")
     expect(page.locator(".ms-live")).to_have_count(0)  # the camera is given back
-    page.get_by_text("Settings", exact=True).click()
+    open_settings(page)
     for title in ("Music", "Fusion", "Scene (MSI)"):
         page.get_by_role("checkbox", name=title, exact=True).uncheck()
     press(page, "describe")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from e2e_page import WORK_MS, Server, choose_clip, open_page, press
+from e2e_page import WORK_MS, Server, choose_clip, open_page, open_settings, press
 from playwright.sync_api import BrowserContext, Page, expect
 
 pytestmark = pytest.mark.e2e
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.e2e
 
 def settings(page: Page) -> None:
     """Open the settings, or close them."""
-    page.get_by_text("Settings", exact=True).click()
+    open_settings(page)
 
 
 def test_who_waits_is_told_their_place(new_context: Callable[..., BrowserContext], server: Server, clip: Path) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from e2e_page import WORK_MS, Server, choose_clip, open_page, press, token_of
+from e2e_page import WORK_MS, Server, choose_clip, open_page, open_settings, press, token_of
 from playwright.sync_api import BrowserContext, Page, expect
 
 pytestmark = pytest.mark.e2e
@@ -71,7 +71,7 @@ def test_from_a_file_to_a_rating(page: Page, server: Server, clip: Path) -> None
 def test_a_locked_seed_gives_the_same_bytes(page: Page, server: Server, clip: Path) -> None:
     """The seed is shown after scoring; kept, it makes the same sound again, byte for byte."""
     choose_clip(page, clip)
-    page.get_by_text("Settings", exact=True).click()
+    open_settings(page)
     for title in ("Music", "Fusion", "Scene (MSI)"):
         page.get_by_role("checkbox", name=title, exact=True).uncheck()
     sounds = []
@@ -94,7 +94,7 @@ def test_stopping_keeps_what_is_finished_and_stops_nobody_else(
     mine, theirs = open_page(new_context(), server.url), open_page(new_context(), server.url)
     for page in (mine, theirs):
         choose_clip(page, clip)
-    mine.get_by_text("Settings", exact=True).click()
+    open_settings(mine)
     mine.get_by_label("Length of the music (seconds)").fill("600")
     mine.click("#ms-both")
     theirs.click("#ms-both")
@@ -133,7 +133,7 @@ def test_the_comparison_is_there_after_a_reload_and_in_the_history(
 def test_a_deleted_comparison_is_gone(page: Page, server: Server, clip: Path) -> None:
     """Deleting removes the files; its link says so in words, and other browsers' history is their own."""
     choose_clip(page, clip)
-    page.get_by_text("Settings", exact=True).click()
+    open_settings(page)
     for title in ("Video", "Fusion", "Scene (MSI)"):
         page.get_by_role("checkbox", name=title, exact=True).uncheck()
     press(page, "describe")
