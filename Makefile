@@ -1,6 +1,9 @@
 # Two commands are enough: `make demo` and `make test`. Both keep their environment in .venv.
-PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.13; do \
-	if command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$p; break; fi; done)
+# Python is looked for from outside: in here pyenv would obey .python-version, which is for the Space, and refuse where that
+# one is not installed. Then every folder of PATH and of pyenv; what does not run or cannot make an environment is passed over.
+PYTHON ?= $(shell cd /; IFS=:; for python in python3 python3.12 python3.11 python3.13 \
+	$$(for folder in $$PATH $${PYENV_ROOT:-$$HOME/.pyenv}/versions/*/bin; do printf '%s:' $$folder/python3; done); do \
+	$$python -c 'import ensurepip, sys, venv; sys.version_info < (3, 11) and sys.exit(1); print(sys.executable)' 2>/dev/null && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet

@@ -92,10 +92,9 @@ def problems(root: Path) -> list[str]:
 
 def _versions(root: Path, values: dict[str, Any]) -> Iterator[str]:
     python = str(values.get("python_version", ""))
-    # Only the front matter speaks to a Space; the file itself would choose everybody's Python on their own machine.
     named = _line(root / ".python-version")
-    if named and named != python:
-        yield f".python-version says {named}, README.md says {python}."
+    if named != python:
+        yield f".python-version says {named or 'nothing'}, README.md says {python}."
     if not python.startswith(ZERO_GPU_PYTHON):
         yield f"ZeroGPU runs Python {' or '.join(ZERO_GPU_PYTHON)}, not {python}."
     torch = _line(root / "pre-requirements.txt").removeprefix("torch==")
@@ -116,15 +115,32 @@ def _line(path: Path) -> str:
 def clean_environment(root: Path, folder: Path) -> Path:
     """Install `requirements.txt` into a new virtual environment in `folder`; return its Python.
 
+    It is the Python of the Space where this machine has that one, else the one that runs this.
+
     Raises:
         ConfigError: They cannot be installed.
     """
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    version = _line(root / ".python-version")
+    if not _made_with(f"python{version}", version, root, folder):
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     python = folder / "bin" / "python"
     install = [str(python), "-m", "pip", "--disable-pip-version-check", "--quiet", "install", "-r", "requirements.txt"]
     if subprocess.run(install, cwd=root, check=False).returncode:
         raise ConfigError("requirements.txt cannot be installed; pip said why above.")
     return python
+
+
+def _made_with(python: str, version: str, root: Path, folder: Path) -> bool:
+    """Make an environment in `folder` with that Python; False where it is not here, whatever pyenv calls so."""
+    try:
+        told = subprocess.run([python, "--version"], cwd=root, capture_output=True, text=True, check=False)
+        if not told.stdout.startswith(f"Python {version}."):
+            return False
+        return (
+            subprocess.run([python, "-m", "venv", folder], cwd=root, capture_output=True, check=False).returncode == 0
+        )
+    except OSError:
+        return False
 
 
 @contextmanager

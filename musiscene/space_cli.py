@@ -50,7 +50,8 @@ def _check(installed: bool) -> None:
     with tempfile.TemporaryDirectory(prefix="musiscene-space-") as name:
         folder = Path(name)
         python = Path(sys.executable) if installed else space.clean_environment(ROOT, folder / "environment")
-        print("ok  this environment" if installed else "ok  requirements.txt in a new environment")
+        told = subprocess.run([python, "--version"], capture_output=True, text=True, check=False).stdout.strip()
+        print(f"ok  {'this environment' if installed else 'requirements.txt in a new environment'}, {told}")
         with space.started(ROOT, python, folder) as url:
             print("ok  the app starts with SPACE_ID set; the first page is there")
             clip = ROOT / "assets" / "examples" / "shapes.mp4"

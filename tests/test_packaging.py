@@ -1,11 +1,15 @@
 """What is written twice agrees."""
 
+import os
 import re
+import subprocess
+import sys
 import tomllib
 from dataclasses import fields
 from pathlib import Path
 
 import gradio
+import pytest
 
 from musiscene.settings import Settings
 from musiscene.types import Limits
@@ -44,3 +48,32 @@ def test_links_between_the_documents_lead_somewhere() -> None:
     ]
 
     assert broken == []
+
+
+@pytest.mark.parametrize("refusing", [("python3",), ("python3", "python3.11", "python3.12", "python3.13")])
+def test_make_passes_over_a_python_that_refuses(tmp_path: Path, refusing: tuple[str, ...]) -> None:
+    """As pyenv's commands do where `.python-version` names a Python that is not installed: another is taken."""
+    shims = tmp_path / "shims"
+    shims.mkdir()
+    for name in refusing:
+        (shims / name).write_text("#!/bin/sh\necho 'pyenv: version `3.12' is not installed' >&2\nexit 1\n")
+        (shims / name).chmod(0o755)
+    usable = tmp_path / "usable"
+    usable.mkdir()
+    (usable / "python3").symlink_to(sys.executable)
+    old = tmp_path / "old"
+    old.mkdir()
+    (old / "python3").write_text("#!/bin/sh\nexit 1\n")  # as one that is too old
+    (old / "python3").chmod(0o755)
+    kept = {name: value for name, value in os.environ.items() if name not in ("PYTHON", "MAKEFLAGS", "MAKELEVEL")}
+    path = f"{shims}:{old}:{usable}:{os.environ['PATH']}"
+    venv = tmp_path / "environment"
+    told = subprocess.run(
+        ["make", "-n", f"VENV={venv}", f"{venv}/bin/python"], cwd=ROOT, env=kept | {"PATH": path},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert told.returncode == 0, told.stderr
+    chosen = re.findall(rf"^(\S+) -m venv {venv}$", told.stdout, re.MULTILINE)
+    assert len(chosen) == 1
+    version = subprocess.run([chosen[0], "-c", "import sys; print(sys.version_info >= (3, 11))"], capture_output=True)
+    assert version.stdout == b"True\n"

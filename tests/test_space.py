@@ -59,6 +59,8 @@ def test_mistakes_are_named(tmp_path: Path) -> None:
     found = " ".join(problems(tmp_path))
     for words in ("suggested_storage", "mauve", "none.py", "3.13"):
         assert words in found
+    (tmp_path / ".python-version").unlink()
+    assert ".python-version says nothing, README.md says 3.12." in problems(tmp_path)
     with pytest.raises(ConfigError, match="no front matter"):
         front_matter("# T\n")
 
