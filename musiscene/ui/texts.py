@@ -1,7 +1,7 @@
 """The page's texts in every language, and how they are filled in.
 
-What the page says of itself is in `languages/`, one file per language. What backends write (captions, measurements,
-their reasons) is English in every language and marked so.
+What the page says of itself is in `musiscene/languages/`, one file per language. What backends write (captions,
+measurements, their reasons) is English in every language and marked so.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from musiscene.errors import MusisceneError, RequestError, StorageError, explain
+from musiscene.languages import chinese, english, spanish
 from musiscene.types import CaptionKind
-from musiscene.ui.languages import chinese, english, spanish
 
 Texts: TypeAlias = Mapping[str, str]
 """Key -> text in one language."""
