@@ -15,6 +15,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folders", type=Path, nargs="+", metavar="DIR", help="a comparison, or a folder of some")
     parser.add_argument("--out", type=Path, required=True, metavar="SITE", help="folder to write; SITE/index.html last")
     parser.add_argument("--title", default="", metavar="TEXT", help="heading of the page")
+    parser.add_argument(
+        "--language", default="", metavar="CODE", help="en, es or zh (default: what the browser asks for)"
+    )
     parser.add_argument("--ratings", type=Path, metavar="FILE", help="ratings of the page: its CSV, or ratings.db")
     parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
 
@@ -30,7 +33,12 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"{fraction:4.0%}  {note}", file=sys.stderr)
 
     made = build_showcase(
-        arguments.folders, arguments.out, title=arguments.title, ratings=arguments.ratings, job=Job(report=report)
+        arguments.folders,
+        arguments.out,
+        title=arguments.title,
+        language=arguments.language,
+        ratings=arguments.ratings,
+        job=Job(report=report),
     )
     names = [exhibit.name for exhibit in made.exhibits]
     if arguments.json:

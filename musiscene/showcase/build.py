@@ -84,7 +84,13 @@ class Showcase:
 
 
 def build_showcase(
-    folders: Sequence[Path], out: Path, *, title: str = "", ratings: Path | None = None, job: Job | None = None
+    folders: Sequence[Path],
+    out: Path,
+    *,
+    title: str = "",
+    language: str = "",
+    ratings: Path | None = None,
+    job: Job | None = None,
 ) -> Showcase:
     """Write the comparisons in `folders` as one page with its files to `out`; `index.html` last.
 
@@ -92,17 +98,23 @@ def build_showcase(
         folders: Made by `musiscene compare`, or zips of the page, unpacked.
         out: A new folder, or that of an earlier showcase.
         title: Heading of the page.
+        language: Of the page's own words, "en", "es" or "zh"; empty for the one that the browser asks for.
         ratings: The page's ratings, as CSV or as its SQLite database.
         job: Told how far it is, and asked to stop.
 
     Raises:
-        RequestError: There is nothing to show, or `out` is a folder of something else.
+        RequestError: There is nothing to show, the language is none of ours, or `out` is a folder of something else.
         MediaError: A file cannot be read.
         StorageError: The disk refused.
         Stopped: `job` was stopped.
     """
     from musiscene.showcase.page import render
+    from musiscene.showcase.words import WORDS
 
+    if language and language not in WORDS:
+        raise RequestError(
+            f"A showcase speaks {', '.join(WORDS)}, not {language!r}; leave it out for the browser's own."
+        )
     job = job or Job()
     comparisons = read_folders(folders)
     given = read_ratings(ratings) if ratings else Ratings()
@@ -114,7 +126,7 @@ def build_showcase(
         job.progress(index / len(comparisons), shown.title)
         exhibits.append(_exhibit(shown, out, f"{index + 1:02d}-{_slug(shown.title)}", given, job))
     with media.atomic_path(page) as part:
-        part.write_text(render(exhibits, title), "utf-8")
+        part.write_text(render(exhibits, title, language), "utf-8")
     job.progress(1.0, "")
     size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
     return Showcase(page, tuple(exhibits), size)

@@ -8,32 +8,39 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from musiscene.palette import ACCENTS, EXPLANATIONS, TITLES
+from musiscene.palette import ACCENTS
 from musiscene.showcase.build import Exhibit, Voice
-from musiscene.showcase.reading import without_paths
+from musiscene.showcase.reading import Track, without_paths
+from musiscene.showcase.words import WORDS, Words
 from musiscene.types import CaptionKind
 
 STATIC = Path(__file__).parent / "static"
-SCRIPTS = ("sound.js", "player.js", "presenter.js", "start.js")
-_TITLE = "Soundtracks, compared"
+SCRIPTS = ("sound.js", "words.js", "player.js", "presenter.js", "start.js")
 
 
-def render(exhibits: Sequence[Exhibit], title: str = "") -> str:
-    """The page's HTML, with style, script and every word in it; media are beside it."""
-    heading = escape(title.strip() or _TITLE)
-    data = json.dumps([_data(exhibit) for exhibit in exhibits], ensure_ascii=True).replace("<", "\\u003c")
+def render(exhibits: Sequence[Exhibit], title: str = "", language: str = "") -> str:
+    """The page's HTML, with style, script and every word in it; media are beside it.
+
+    Args:
+        exhibits: What is shown.
+        title: Its heading; empty for ours.
+        language: Of the page's own words; empty for the one that the browser asks for.
+    """
+    words = Words(language or "en")
+    heading = f"<h1>{escape(title.strip())}</h1>" if title.strip() else words.text("h1", "show_title")
     style = _accents() + (STATIC / "showcase.css").read_text("utf-8")
     script = "\n".join((STATIC / name).read_text("utf-8") for name in SCRIPTS)
     soundtracks = sum(voice.track is not None for exhibit in exhibits for voice in exhibit.voices)
-    counted = f"{_count(len(exhibits), 'clip')}, {_count(soundtracks, 'soundtrack')}"
+    clips = words.count(len(exhibits), "gallery_clip", "gallery_clips")
+    counted = f"{clips} · {words.count(soundtracks, 'gallery_track', 'gallery_tracks')}"
     return f"""<!doctype html>
-<html lang="en">
+<html lang="{words.language}"{" data-fixed" if language else ""}>
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <meta name="referrer" content="no-referrer">
-<title>{heading} – MusiScene</title>
+<title>{escape(title.strip() or words["show_title"])} – MusiScene</title>
 <link rel="icon" href="data:,">
 <style>
 {style}
@@ -41,21 +48,21 @@ def render(exhibits: Sequence[Exhibit], title: str = "") -> str:
 </head>
 <body>
 <header class="top">
-<div><p class="brand">MusiScene</p><h1>{heading}</h1><p class="counted">{counted}</p></div>
-<button type="button" class="present" hidden>Present <kbd>P</kbd></button>
+<div><p class="brand">MusiScene</p>{heading}<p class="counted">{counted}</p></div>
+<div class="top-side"><div class="languages" role="group"{words.attribute("aria-label", "language")} hidden></div>
+<button type="button" class="present" hidden>{words.text("span", "show_present")} <kbd>P</kbd></button></div>
 </header>
-{_contents(exhibits)}
+{_contents(exhibits, words)}
 <main>
-{"".join(_article(number, exhibit) for number, exhibit in enumerate(exhibits, 1))}
+{"".join(_article(number, exhibit, words) for number, exhibit in enumerate(exhibits, 1))}
 </main>
 <footer>
-<p>Each soundtrack was made from the caption beside it, and all are levelled alike. Video: what is seen. Music: what is
-heard. Fusion: both. Scene (MSI, Music Scene Imagination): what the sound alone evokes.</p>
-<p class="keys" hidden><kbd>Space</kbd> plays, <kbd>1</kbd>–<kbd>9</kbd> switch at the same moment,
-<kbd>←</kbd> <kbd>→</kbd> move by 5 seconds, <kbd>P</kbd> presents.</p>
+{words.text("p", "show_about")}
+{words.text("p", "show_keys", ' class="keys" hidden')}
 </footer>
-{_PRESENTER}
-<script type="application/json" id="exhibits">{data}</script>
+{_presenter(words)}
+<script type="application/json" id="exhibits">{_json([_data(exhibit) for exhibit in exhibits])}</script>
+<script type="application/json" id="words">{_json({code: dict(texts) for code, texts in WORDS.items()})}</script>
 <script>
 {script}
 </script>
@@ -64,16 +71,21 @@ heard. Fusion: both. Scene (MSI, Music Scene Imagination): what the sound alone 
 """
 
 
-_PRESENTER = """<dialog class="presenter" aria-label="Presentation">
+def _json(value: Any) -> str:
+    """`value` as it may stand in a page: it cannot end its element."""
+    return json.dumps(value, ensure_ascii=True).replace("<", "\\u003c")
+
+
+def _presenter(words: Words) -> str:
+    return f"""<dialog class="presenter"{words.attribute("aria-label", "show_stage")}>
 <div class="stage-bar"><p class="where"></p><p class="stage-title"></p>
-<button type="button" class="leave" aria-label="Leave the presentation">✕</button></div>
-<div class="stage"><video muted playsinline preload="auto" aria-label="The clip"></video>
+<button type="button" class="leave"{words.attribute("aria-label", "show_leave")}>✕</button></div>
+<div class="stage"><video muted playsinline preload="auto"{words.attribute("aria-label", "show_clip")}></video>
 <div class="big-wave"></div></div>
-<div class="stage-voices" role="group" aria-label="Soundtrack"></div>
+<div class="stage-voices" role="group"{words.attribute("aria-label", "show_soundtrack")}></div>
 <p class="stage-words" aria-live="polite" tabindex="0"></p>
 <div class="stage-foot"><div class="line"><span></span></div>
-<p><kbd>←</kbd><kbd>→</kbd> clip <kbd>↑</kbd><kbd>↓</kbd> soundtrack <kbd>Enter</kbd> reveal <kbd>Space</kbd> play
-<kbd>Esc</kbd> leave</p></div>
+{words.text("p", "show_stage_keys")}</div>
 </dialog>"""
 
 
@@ -88,14 +100,14 @@ def _accents() -> str:
     return f":root{{{lines('light')}}}{dark}.presenter{{{lines('dark')}}}{classes}\n"
 
 
-def _contents(exhibits: Sequence[Exhibit]) -> str:
+def _contents(exhibits: Sequence[Exhibit], words: Words) -> str:
     if len(exhibits) < 3:
         return ""
     items = "".join(
         f'<li><a href="#{exhibit.name}">{_thumbnail(exhibit)}<span>{escape(exhibit.shown.title)}</span></a></li>'
         for exhibit in exhibits
     )
-    return f'<nav aria-label="Clips"><ul>{items}</ul></nav>'
+    return f"<nav{words.attribute('aria-label', 'show_clips')}><ul>{items}</ul></nav>"
 
 
 def _thumbnail(exhibit: Exhibit) -> str:
@@ -104,78 +116,92 @@ def _thumbnail(exhibit: Exhibit) -> str:
     return f'<img src="{exhibit.poster}" alt="" loading="lazy">'
 
 
-def _article(number: int, exhibit: Exhibit) -> str:
+def _article(number: int, exhibit: Exhibit, words: Words) -> str:
     shown = exhibit.shown
-    voices = "".join(_voice(place, voice, exhibit) for place, voice in enumerate(exhibit.voices, 1))
+    voices = "".join(_voice(place, voice, exhibit, words) for place, voice in enumerate(exhibit.voices, 1))
     missing = "".join(
-        f'<li class="missing k-{kind.value}"><h3>{TITLES[kind]}</h3><p>{escape(reason)}</p></li>'
+        f'<li class="missing k-{kind.value}">{words.text("h3", f"kind_{kind}")}<p lang="en">{escape(reason)}</p></li>'
         for kind, reason in shown.unavailable.items()
     )
-    facts = " · ".join(escape(fact) for fact in _facts(exhibit))
-    name = escape(shown.title)
+    name = shown.title
     return f"""<article id="{exhibit.name}" aria-labelledby="{exhibit.name}-title">
-<header><p class="number">{number:02d}</p><h2 id="{exhibit.name}-title">{name}</h2><p class="facts">{facts}</p></header>
+<header><p class="number">{number:02d}</p><h2 id="{exhibit.name}-title">{escape(name)}</h2>
+<p class="facts">{" · ".join(_facts(exhibit, words))}</p></header>
 <div class="both">
-<div class="picture">{_picture(exhibit)}
+<div class="picture">{_picture(exhibit, words)}
 <div class="transport" hidden>
-<button type="button" class="play" aria-label="Play {name}"></button>
-<input type="range" min="0" max="{exhibit.duration_s:.3f}" step="0.01" value="0" aria-label="Time in {name}">
+<button type="button" class="play"{words.attribute("aria-label", "show_play", name=name)}></button>
+<input type="range" min="0" max="{exhibit.duration_s:.3f}" step="0.01" value="0"{
+        words.attribute("aria-label", "show_time", name=name)
+    }>
 <output>0:00 / {_clock(exhibit.duration_s)}</output>
 </div></div>
 <ol class="voices">{voices}{missing}</ol>
 </div>
-{_provenance(exhibit)}
+{_provenance(exhibit, words)}
 </article>
 """
 
 
-def _picture(exhibit: Exhibit) -> str:
+def _picture(exhibit: Exhibit, words: Words) -> str:
     if not exhibit.picture:
         return '<div class="no-picture" aria-hidden="true">♪</div>'
     width, height = exhibit.size
-    poster = f' poster="{exhibit.poster}"' if exhibit.poster else ""
-    printed = f'<img class="printed" src="{exhibit.poster}" alt="A picture of the clip">' if exhibit.poster else ""
+    poster = printed = ""
+    if exhibit.poster:
+        poster = f' poster="{exhibit.poster}"'
+        printed = f'<img class="printed" src="{exhibit.poster}"{words.attribute("alt", "show_picture")}>'
     return (
         f'<video src="{exhibit.picture}"{poster} width="{width}" height="{height}" controls playsinline'
         f' preload="metadata" aria-label="{escape(exhibit.shown.title)}"></video>{printed}'
     )
 
 
-def _voice(place: int, voice: Voice, exhibit: Exhibit) -> str:
+def _voice(place: int, voice: Voice, exhibit: Exhibit, words: Words) -> str:
     track = voice.track
     if track is None:
+        about = words.text("p", "show_own_about", ' class="caption"')
         return (
-            f'<li class="voice original" data-voice="{voice.name}"><h3>{_button(place, "Own sound")}</h3>'
-            f'{_wave(voice)}<p class="caption">What the clip itself sounds like, at the same loudness.</p></li>'
+            f'<li class="voice original" data-voice="{voice.name}">'
+            f"<h3>{_button(place, words.text('span', 'show_own'))}</h3>{_wave(voice)}{about}</li>"
         )
-    take = f" · take {track.take}" if track.take > 1 else ""
     caption = exhibit.shown.captions.get(track.kind, {})
-    file = "" if track.video is None else f'<a href="media/{exhibit.name}/{voice.name}.mp4" download>Video file</a>'
+    files = words.text("a", "show_sound_file", f' href="{voice.file}" download')
+    if track.video is not None:
+        video = words.text("a", "show_video_file", f' href="media/{exhibit.name}/{voice.name}.mp4" download')
+        files = f"{video} {files}"
+    about = words.attribute("title", f"kind_{track.kind}_about")
     return (
         f'<li class="voice k-{track.kind.value}" data-voice="{voice.name}">'
-        f'<h3 title="{escape(EXPLANATIONS[track.kind])}">{_button(place, TITLES[track.kind] + take)}</h3>'
-        f'{_rating(voice.scores)}{_wave(voice)}<p class="caption">{escape(str(caption.get("text", "")))}</p>'
-        f'<p class="files">{file} <a href="{voice.file}" download>Sound file</a></p></li>'
+        f"<h3{about}>{_button(place, _name(track, words))}</h3>{_rating(voice.scores, words)}{_wave(voice)}"
+        f'<p class="caption" lang="en">{escape(str(caption.get("text", "")))}</p>'
+        f'<p class="files">{files}</p></li>'
     )
 
 
-def _button(place: int, words: str) -> str:
+def _name(track: Track, words: Words) -> str:
+    kind = words.text("span", f"kind_{track.kind}")
+    return f"{kind} · {words.text('span', 'take', n=track.take)}" if track.take > 1 else kind
+
+
+def _button(place: int, name: str) -> str:
     key = f"<kbd>{place}</kbd>" if place < 10 else ""
-    return f'<button type="button" aria-pressed="false" disabled>{key}<span>{words}</span></button>'
+    return f'<button type="button" aria-pressed="false" disabled>{key}<span>{name}</span></button>'
 
 
-def _rating(scores: Sequence[float]) -> str:
+def _rating(scores: Sequence[float], words: Words) -> str:
     if not scores:
         return ""
     from musiscene.study.store import summarize
 
     found = summarize("", scores)
-    words = _count(found.count, "rating")
+    told = words.count(found.count, "show_rating", "show_ratings")
     if found.low is not None and found.high is not None:
-        words += f", 95 % interval {found.low:.0f}–{found.high:.0f}"
+        told += ", " + words.text("span", "show_interval", low=f"{found.low:.0f}", high=f"{found.high:.0f}")
+    label = words.attribute("aria-label", "show_mean")
     return (
-        f'<p class="rating"><meter min="0" max="100" value="{found.mean:.1f}" aria-label="Mean rating"></meter>'
-        f"<b>{found.mean:.0f}</b><span>{words}</span></p>"
+        f'<p class="rating"><meter min="0" max="100" value="{found.mean:.1f}"{label}></meter>'
+        f"<b>{found.mean:.0f}</b><span>{told}</span></p>"
     )
 
 
@@ -186,44 +212,44 @@ def _wave(voice: Voice) -> str:
     return f'<div class="wave" aria-hidden="true">{drawing}<div class="heard">{drawing}</div></div>'
 
 
-def _facts(exhibit: Exhibit) -> Iterator[str]:
+def _facts(exhibit: Exhibit, words: Words) -> Iterator[str]:
     clip = exhibit.shown.clip
     yield _clock(exhibit.duration_s)
     if clip.get("display_width") or clip.get("width"):
         width, height = clip.get("display_width") or clip["width"], clip.get("display_height") or clip.get("height")
-        yield f"{width} × {height}"
+        yield escape(f"{width} × {height}")
     if exhibit.shown.profile:
-        yield f"profile {exhibit.shown.profile}"
+        yield words.text("span", "show_profile", name=exhibit.shown.profile)
 
 
 # -- how it was made ---------------------------------------------------------------------------------------------
 
+_COLUMNS = ("show_soundtrack", "show_caption_by", "show_music_by", "show_seed", "show_level", "show_details")
 
-def _provenance(exhibit: Exhibit) -> str:
-    rows = "".join(_row(voice, exhibit) for voice in exhibit.voices if voice.track is not None)
-    head = "".join(f'<th scope="col">{word}</th>' for word in ("Soundtrack", "Caption by", "Music by", "Seed", "Level"))
+
+def _provenance(exhibit: Exhibit, words: Words) -> str:
+    rows = "".join(_row(voice, voice.track, exhibit, words) for voice in exhibit.voices if voice.track is not None)
+    head = "".join(words.text("th", key, ' scope="col"') for key in _COLUMNS)
+    label = words.attribute("aria-label", "show_made_of", name=exhibit.shown.title)
     return (
-        '<details><summary>How it was made</summary><div class="scroll" tabindex="0" role="region" '
-        f'aria-label="How the soundtracks of {escape(exhibit.shown.title)} were made"><table>'
-        f'<thead><tr>{head}<th scope="col">Details</th></tr></thead><tbody>{rows}</tbody></table></div></details>'
+        f"<details>{words.text('summary', 'show_made')}"
+        f'<div class="scroll" tabindex="0" role="region"{label}><table>'
+        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div></details>"
     )
 
 
-def _row(voice: Voice, exhibit: Exhibit) -> str:
-    track = voice.track
-    assert track is not None
+def _row(voice: Voice, track: Track, exhibit: Exhibit, words: Words) -> str:
     facts, caption = track.facts, exhibit.shown.captions.get(track.kind, {})
     level = facts.get("loudness_lufs")
+    measured = isinstance(level, (int, float))
     cells = (
-        _by(caption),
-        _by(facts),
-        str(facts.get("seed", "")),
-        f"{level:.1f} LUFS" if isinstance(level, (int, float)) else "silent",
-        "; ".join(_told(facts.get("provenance") or {}, caption)),
+        f"<td>{escape(_by(caption))}</td>",
+        f"<td>{escape(_by(facts))}</td>",
+        f"<td>{escape(str(facts.get('seed', '')))}</td>",
+        f"<td>{level:.1f} LUFS</td>" if measured else words.text("td", "silence"),
+        f'<td lang="en">{escape("; ".join(_told(facts.get("provenance") or {}, caption)))}</td>',
     )
-    title = TITLES[track.kind] + (f", take {track.take}" if track.take > 1 else "")
-    filled = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
-    return f'<tr class="k-{track.kind.value}"><th scope="row">{title}</th>{filled}</tr>'
+    return f'<tr class="k-{track.kind.value}"><th scope="row">{_name(track, words)}</th>{"".join(cells)}</tr>'
 
 
 def _by(made: Mapping[str, Any]) -> str:
@@ -266,7 +292,6 @@ def _data(exhibit: Exhibit) -> dict[str, Any]:
             {
                 "name": voice.name,
                 "kind": voice.track.kind.value if voice.track else "",
-                "title": TITLES[voice.track.kind] if voice.track else "Own sound",
                 "take": voice.track.take if voice.track else 1,
                 "file": voice.file,
                 "caption": str(exhibit.shown.captions.get(voice.track.kind, {}).get("text", "")) if voice.track else "",
@@ -279,7 +304,3 @@ def _data(exhibit: Exhibit) -> dict[str, Any]:
 def _clock(seconds: float) -> str:
     whole = round(seconds)
     return f"{whole // 60}:{whole % 60:02d}"
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"

@@ -42,6 +42,7 @@ def build_page(pipeline: Pipeline, handlers: Handlers, marked: Markers) -> None:
     player = part("player", view.player_view(None, person))
     scores, measured = scores_panel(marked)
     history = part("history")
+    part("footer")
     page = gr.JSON(visible=False)
 
     parts = [source, progress, captions, ask, player]

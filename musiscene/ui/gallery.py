@@ -31,7 +31,7 @@ FOLDER = Path(__file__).resolve().parents[2] / "gallery"
 PAGE = "index.html"
 
 _EXHIBITS = re.compile(r'<script type="application/json" id="exhibits">(.*?)</script>', re.DOTALL)
-_HEADING = re.compile(r"<h1>(.*?)</h1>", re.DOTALL)
+_HEADING = re.compile(r"<h1(?: [^>]*)?>(.*?)</h1>", re.DOTALL)
 _TYPES = {
     ".mp4": "video/mp4", ".m4a": "audio/mp4", ".jpg": "image/jpeg", ".js": "text/javascript",
 }  # fmt: skip

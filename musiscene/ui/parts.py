@@ -16,6 +16,7 @@ EVENTS: Mapping[str, Sequence[str]] = {
     "ask": ("ask", "stop_asking"),
     "player": ("rate",),
     "history": ("restore", "forget"),
+    "footer": (),
 }
 """Part -> events that its script triggers."""
 

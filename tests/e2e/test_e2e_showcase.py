@@ -14,6 +14,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from musiscene import api
 from musiscene.showcase import build_showcase
+from musiscene.showcase.words import WORDS
 from musiscene.types import CaptionKind
 
 pytestmark = pytest.mark.e2e
@@ -180,6 +181,42 @@ def test_ratings_and_origin_are_told_and_no_path(new_context: Callable[..., Brow
     page.get_by_text("How it was made").first.click()
     expect(page.locator("table").first).to_contain_text("sketch")
     assert str(ASSETS.parent) not in (site / "index.html").read_text("utf-8")
+
+
+def test_it_speaks_the_browser_s_language_and_can_be_switched(
+    new_context: Callable[..., BrowserContext], site: Path
+) -> None:
+    """Every word of the page's own, the player's and the presentation's; captions stay what they are, and say so."""
+    page = opened(new_context(locale="es-MX"), site)
+    spanish, chinese = WORDS["es"], WORDS["zh"]
+    expect(page.locator("html")).to_have_attribute("lang", "es")
+    article = page.locator("article").first
+    expect(article.locator("h3").first).to_contain_text(spanish["kind_video"])
+    expect(article.locator("summary")).to_have_text(spanish["show_made"])
+    expect(article.locator(".rating")).to_contain_text("3 valoraciones")
+    expect(article.get_by_role("button", name="Reproducir shapes")).to_be_visible()
+    expect(page.locator(".keys kbd").first).to_have_text("Espacio")
+    caption = article.locator(".caption").first.text_content()
+    page.get_by_role("button", name="中文").click()
+    expect(page.locator("html")).to_have_attribute("lang", "zh")
+    expect(page.locator(".counted")).to_have_text("3 个片段 · 6 段配乐")
+    expect(article.get_by_role("button", name="播放 shapes")).to_be_visible()
+    expect(article.locator(".caption").first).to_have_text(caption or "")
+    expect(article.locator(".caption").first).to_have_attribute("lang", "en")
+    page.keyboard.press("p")
+    expect(page.locator("dialog[open] .stage-voices button").first).to_contain_text(chinese["show_soundtrack"])
+    page.keyboard.press("Enter")
+    expect(page.locator("dialog[open] .stage-voices button").first).to_contain_text(chinese["kind_video"])
+    page.keyboard.press("Escape")
+    left = page.evaluate(
+        """(english) => [...document.querySelectorAll('[data-t]')]
+        .filter((element) => english.includes(element.textContent)).map((element) => element.dataset.t)""",
+        [text for text in WORDS["en"].values() if len(text.split()) > 1],
+    )
+    assert left == []
+    again = opened(page.context, site)  # what was chosen is kept
+    expect(again.locator("html")).to_have_attribute("lang", "zh")
+    assert again.outside == page.outside == []  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

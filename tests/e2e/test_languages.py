@@ -25,6 +25,7 @@ def test_the_page_speaks_the_browser_s_language(
     expect(page.locator("#ms-both")).to_have_text(texts["both"])
     expect(page.locator(".ms-drop-title")).to_have_text(texts["drop_title"])
     expect(page.locator(".ms-progress-text")).to_have_text(texts["idle_empty"])
+    expect(page.locator("footer").get_by_role("link", name=texts["programs"])).to_have_attribute("href", "api")
 
     page.click("#ms-both")
     expect(page.locator(".ms-progress .ms-error")).to_have_text(texts["need_clip"])

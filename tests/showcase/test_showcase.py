@@ -16,7 +16,9 @@ import pytest
 from musiscene import media
 from musiscene.errors import RequestError
 from musiscene.showcase import Showcase, build_showcase
+from musiscene.showcase.page import SCRIPTS, STATIC
 from musiscene.showcase.reading import read_folders, without_paths
+from musiscene.showcase.words import WORDS
 
 
 def comparison(folder: Path, *, text: str = "A calm piece.", kind: str = "music") -> Path:
@@ -95,6 +97,40 @@ def test_the_same_comparisons_make_the_same_page(made: Showcase, tmp_path: Path)
     assert again.page.read_bytes() == made.page.read_bytes()
 
 
+@pytest.mark.parametrize("language", WORDS)
+def test_every_language_has_every_word_with_the_same_blanks(language: str) -> None:
+    """No text is missing, none is left in English by accident; keys of the keyboard are as many."""
+    words, english = WORDS[language], WORDS["en"]
+    assert words.keys() == english.keys()
+    assert [key for key, text in words.items() if not text.strip()] == []
+    for key, text in english.items():
+        assert sorted(re.findall(r"\{\w+\}", words[key])) == sorted(re.findall(r"\{\w+\}", text)), key
+        assert words[key].count("`") == text.count("`"), key
+        if language != "en":
+            assert words[key] != text or len(text.split()) < 3, key
+
+
+def test_every_word_is_used_and_every_word_that_is_used_is_there() -> None:
+    """By the page that is written, or by its script."""
+    sources = [path.read_text("utf-8") for path in STATIC.parent.glob("*.py")]
+    scripts = [(STATIC / name).read_text("utf-8") for name in SCRIPTS]
+    asked = {key for text in (*sources, *scripts) for key in re.findall(r"[\"'](show_\w+)[\"']", text)}
+    assert asked == {key for key in WORDS["en"] if key.startswith("show_")}
+
+
+def test_the_page_can_be_written_in_another_language(tmp_path: Path) -> None:
+    """Then it opens in that one for everybody; its words come from one place, and an unknown language is refused."""
+    folder = comparison(tmp_path / "waltz")
+    page = build_showcase([folder], tmp_path / "site", language="zh").page.read_text("utf-8")
+    assert '<html lang="zh" data-fixed>' in page
+    for key in ("show_title", "show_about", "show_made", "kind_music", "gallery_clip"):
+        assert WORDS["zh"][key] in page.partition("<dialog")[0]
+    assert '<p class="caption" lang="en">A calm piece.</p>' in page
+    with pytest.raises(RequestError, match="not 'fr'"):
+        build_showcase([folder], tmp_path / "other", language="fr")
+    assert not (tmp_path / "other").exists()
+
+
 def test_a_manifest_cannot_publish_other_files(tmp_path: Path) -> None:
     """One that names a file outside its folder is refused."""
     folder = comparison(tmp_path / "trap")
@@ -132,7 +168,7 @@ def test_ratings_count_for_the_soundtrack_they_were_given_to(tmp_path: Path) -> 
     )
     made = build_showcase([folder], tmp_path / "site", ratings=ratings)
     assert made.exhibits[0].voices[0].scores == (80.0,)
-    assert "<b>80</b><span>1 rating</span>" in made.page.read_text("utf-8")
+    assert re.search(r"<b>80</b><span><span [^>]*>1 rating</span>", made.page.read_text("utf-8"))
     ratings.write_text("a,b\n1,2\n", "utf-8")
     with pytest.raises(RequestError, match="no ratings"):
         build_showcase([folder], tmp_path / "site", ratings=ratings)

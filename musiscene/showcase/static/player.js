@@ -35,7 +35,7 @@
         await this.sounds.start(this.offset, this.active);
         this.playing = true;
       } catch (error) {
-        this.problem = `The sounds cannot be played: ${error.message}.`;
+        this.problem = error.message;
       }
       this.starting = false;
       if (sounding !== this) return this.pause();
@@ -143,13 +143,13 @@
       root.classList.toggle("playing", player.playing);
       button.classList.toggle("pausing", player.playing);
       button.setAttribute("aria-busy", String(Boolean(player.starting)));
-      button.setAttribute("aria-label", `${player.playing ? "Pause" : "Play"} ${exhibit.title}`);
+      button.setAttribute("aria-label", musiscene.say(player.playing ? "show_pause" : "show_play", { name: exhibit.title }));
       for (const voice of voices) {
         const heard = voice.dataset.voice === player.active;
         voice.classList.toggle("active", heard);
         voice.querySelector("button").setAttribute("aria-pressed", String(heard));
       }
-      if (player.problem) shown.textContent = player.problem;
+      if (player.problem) shown.textContent = musiscene.say("show_unplayable", { reason: player.problem });
     });
     player.addEventListener("time", () => {
       slider.value = player.position;

@@ -20,7 +20,8 @@
       dialog.classList.toggle("revealed", revealed);
       dialog.classList.toggle("playing", player().playing);
       dialog.dataset.kind = revealed ? heard.kind : "";
-      words.textContent = revealed ? heard.caption || "What the clip itself sounds like." : "";
+      words.textContent = revealed ? heard.caption || musiscene.say("show_own_about") : "";
+      words.lang = revealed && heard.caption ? "en" : musiscene.language;
       words.className = `stage-words ${revealed && heard.kind ? `k-${heard.kind}` : ""}`;
       for (const button of voices.children) {
         const voice = exhibit.voices.find(({ name }) => name === button.dataset.voice);
@@ -28,8 +29,9 @@
         button.className = revealed && voice.kind ? `k-${voice.kind}` : "";
         button.setAttribute("aria-pressed", String(voice.name === active));
         if (voice.name === active && voices.contains(document.activeElement)) button.focus();
-        const take = voice.take > 1 ? ` ${voice.take}` : "";
-        button.lastElementChild.textContent = told ? voice.title + take : "Soundtrack";
+        const title = musiscene.say(voice.kind ? `kind_${voice.kind}` : "show_own");
+        const take = voice.take > 1 ? ` · ${musiscene.say("take", { n: voice.take })}` : "";
+        button.lastElementChild.textContent = told ? title + take : musiscene.say("show_soundtrack");
       }
     };
     const time = () => { bar.style.width = `${(100 * player().position) / player().exhibit.duration}%`; };

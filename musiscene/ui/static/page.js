@@ -108,4 +108,8 @@
       setButtons();
     };
   });
+
+  app.part("footer", (root) => {
+    root.append(h("footer", { class: "ms-footer" }, h("a", { href: "api" }, t("programs"))));
+  });
 })();
