@@ -2,10 +2,12 @@
 
 The original's scheme: MERT in the loop, items one by one, padded to 512, logits of all positions. Ours: features and
 constants computed once (that time is told apart and spread over the epochs), micro-batches by length, logits where
-something is learnt. Both do the same optimiser steps over the same items. On CUDA, `--gpu` trains a network of the
-published size with random weights and tells tokens per second and the share of the matrix units' peak. `--useful CSV`
-tells the share of useful tokens on the scene targets of a captions CSV (`Mixtral Audio`, or a column of your choice),
-over epochs of effective batches of 32 on one, two and four GPUs.
+something is learnt. Both do the same optimiser steps over the same items: on the tiny network of the tests and on a
+wider one, with items as long as the published targets are; `--tokens 128` makes them as long as that on average.
+
+On CUDA, `--gpu` trains a network of the published size with random weights and tells tokens per second and the share of
+the matrix units' peak. `--useful CSV` tells the share of useful tokens on the scene targets of a captions CSV (`Mixtral
+Audio`, or a column of your choice), over epochs of effective batches of 32 on one, two and four GPUs.
 """
 
 from __future__ import annotations
@@ -51,6 +53,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--items", type=int, default=32, help="items of the one effective batch that is timed")
     parser.add_argument("--epochs", type=int, default=20, help="over which the caches' making is spread")
+    parser.add_argument("--tokens", type=int, default=224, help="of an item on average, prompt and answer")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--which", default="adapter", choices=["adapter", "lora", "both"])
     parser.add_argument("--gpu", action="store_true", help="the published size with random weights, on CUDA")
@@ -67,19 +70,20 @@ def main() -> None:
     write_json(given.json, figures)
 
 
-def lengths(count: int, seed: int = 0) -> list[tuple[int, int]]:
-    """Tokens of prompt and answer, spread about as the published targets are: 75 of prompt, 20 to 430 of answer."""
+def lengths(count: int, tokens: int, seed: int = 0) -> list[tuple[int, int]]:
+    """Tokens of prompt and answer, spread as in the published targets: of 224 tokens 75 are the prompt's."""
     generator = np.random.default_rng(seed)
-    answers = np.clip(generator.lognormal(np.log(150), 0.45, count), 20, 430).astype(int)
-    return [(75, int(answer)) for answer in answers]
+    scale = tokens / 224
+    answers = np.clip(generator.lognormal(np.log(150), 0.45, count), 20, 430) * scale
+    return [(round(75 * scale), int(answer)) for answer in answers]
 
 
-def random_items(count: int, vocabulary: int) -> list[Tokens]:
+def random_items(count: int, vocabulary: int, tokens: int) -> list[Tokens]:
     """Items of such lengths with random tokens."""
     generator = np.random.default_rng(1)
     return [
         Tokens(tuple(generator.integers(3, vocabulary, prompt + answer).tolist()), prompt)
-        for prompt, answer in lengths(count)
+        for prompt, answer in lengths(count, tokens)
     ]
 
 
@@ -110,23 +114,38 @@ def useful_tokens(given: argparse.Namespace, batch: int = 32, epochs: int = 3) -
 
 
 def on_cpu(given: argparse.Namespace) -> dict[str, Any]:
-    """Both schemes, alternating."""
+    """Both schemes, alternating, on two networks."""
     torch.set_num_threads(1)
-    sizes = replace(
+    wider = replace(
         TINY, dim=128, layers=8, heads=4, ffn_dim=344, vocabulary=2000, prefix_layers=5, mert_dim=64, mert_states=5
     )
+    return {
+        "tiny": both_schemes(given, TINY),
+        "wider": both_schemes(given, wider),
+        "tokens": given.tokens,
+        "machine": machine(),
+    }
+
+
+def both_schemes(given: argparse.Namespace, sizes: Sizes) -> dict[str, Any]:
+    """One network's steps by either scheme."""
     with tempfile.TemporaryDirectory() as folder:
         paths = write_tiny(Path(folder), sizes)
         checkpoint = open_checkpoint(paths["adapter"], paths["base"])
         mert = load_mert(paths["mert"])
         waves = torch.randn(given.items, int(MUSICQA_S * 24_000), generator=torch.Generator().manual_seed(0))
-        items = random_items(given.items, sizes.vocabulary)
+        items = random_items(given.items, sizes.vocabulary, given.tokens)
         original = original_scheme(checkpoint, given.which, mert, waves, items)
         began = time.perf_counter()
         ours, useful = cached_scheme(checkpoint, given.which, mert, waves, items)
         making_s = time.perf_counter() - began
         timings = measure({"original scheme": original, "with caches": ours}, repeat=given.repeat)
-    show(f"One step of {given.items} items, trainable = {given.which}", timings)
+    mean = np.mean([len(item.ids) for item in items])
+    show(
+        f"One step of {given.items} items of {mean:.0f} tokens, dim {sizes.dim}, {sizes.layers} layers, "
+        f"trainable = {given.which}",
+        timings,
+    )
     spread = timings["with caches"].median_s + making_s / given.epochs
     rates = [1 / timings[name].median_s for name in ("original scheme", "with caches")]
     print(f"  steps per second: {rates[0]:.3f} and {rates[1]:.3f}")
@@ -135,7 +154,7 @@ def on_cpu(given: argparse.Namespace) -> dict[str, Any]:
         f"  making the caches took {making_s:.1f} s; spread over {given.epochs} epochs "
         f"{timings['original scheme'].median_s / spread:.1f} times"
     )
-    return {"timings": timings, "making_s": making_s, "useful": useful, "machine": machine()}
+    return {"timings": timings, "making_s": making_s, "useful": useful}
 
 
 def original_scheme(
@@ -208,7 +227,7 @@ def on_gpu(given: argparse.Namespace) -> dict[str, Any]:
     adamw = torch.optim.AdamW(parameter_groups(named, 0.05), lr=1e-5, betas=(0.9, 0.95), fused=True)
     store = TensorStore(None)
     constants = Constants(network, store, device, precision="bf16", use=True)
-    items = random_items(given.items, sizes.vocabulary)
+    items = random_items(given.items, sizes.vocabulary, given.tokens)
     for index in range(given.items):
         store.put(f"clip {index}", torch.randn(sizes.mert_states, sizes.mert_dim))
     made = [constants.item(tokens, f"clip {index}") for index, tokens in enumerate(items)]

@@ -108,7 +108,7 @@ def networks(folder: Path, texts: Sequence[str], heard: Sequence[Example]) -> di
     checkpoint = open_checkpoint(paths["adapter"], paths["base"])
     model = MuLlama(SIZES)
     model.load(checkpoint, dtype=torch.float32)
-    network = Trainee(model, "adapter")
+    network = Trainee(model, "both")  # its matrices are apart under their published names
     names = dict(layout.module_names(SIZES, with_base=True))
     spoken = {published: dict(model.named_parameters())[names[f"llama.{published}"]] for published in base}
     for parameter in model.parameters():

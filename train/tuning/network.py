@@ -60,6 +60,8 @@ class Trainee(nn.Module):
         self.model, self.which, self.checkpointing = model, which, checkpointing
         for layer in self._layers():
             layer.self_attn.__class__ = TrainedAttention
+        if which == "adapter" and model.sizes.finetuned:
+            self._add_lora_to_matrices()
         wanted = set(self.trained_names().values())
         for name, parameter in model.named_parameters():
             trained = name in wanted
@@ -138,6 +140,23 @@ class Trainee(nn.Module):
         gated = self.gated(pooled)
         layers = self._layers()[self.first_heard :]
         return torch.stack([layer.self_attn.project(gated[:, slot]) for slot, layer in enumerate(layers)], dim=1)
+
+    @torch.no_grad()
+    def _add_lora_to_matrices(self) -> None:
+        """Where LoRA is constant, one product with `W + BA` does the work of three, as in generation.
+
+        The value matrices of layers that hear the music stay apart: the music passes the base's alone.
+        """
+        for index, layer in enumerate(self._layers()):
+            for path in layout.PROJECTIONS.values():
+                if path.endswith("v_proj") and index >= self.first_heard:
+                    continue
+                parent, _, name = path.rpartition(".")
+                wrapped = layer.get_submodule(path)
+                delta = wrapped.lora_B["default"].weight.float() @ wrapped.lora_A["default"].weight.float()
+                base = wrapped.base_layer
+                base.weight = nn.Parameter((base.weight.float() + delta).to(base.weight.dtype))
+                setattr(layer.get_submodule(parent), name, base)
 
     def _run(self, hidden: Tensor, start: int, end: int, **music: Any) -> Tensor:
         llama = self.model.llama.model
