@@ -4,7 +4,9 @@
 
 Starts the server (and a private PostgreSQL) on loopback, lets simulated participants go through a whole study with a
 pause at every page, kills the server with SIGKILL again and again, and compares what was acknowledged with what is in
-the database. Prints percentiles of the time to save, and ends by itself.
+the database. Prints percentiles of the time to save, and the processors' time that a save costs, and ends by itself.
+A save that was sent once met no kill; one that met a kill is sent again until it is acknowledged, and its time runs
+from the first sending, the restart included.
 """
 
 from __future__ import annotations
@@ -45,7 +47,10 @@ from musiscene.study.simulated import answer_page  # noqa: E402
 class Log:
     """What the participants saw."""
 
-    seconds: list[float] = field(default_factory=list)
+    once: list[float] = field(default_factory=list)
+    """Seconds of each save that was acknowledged when it was first sent."""
+    again: list[float] = field(default_factory=list)
+    """Seconds of the others, from the first sending."""
     acknowledged: dict[str, dict[str, float]] = field(default_factory=dict)
     """Public id of a page -> the values that were acknowledged."""
     failures: int = 0
@@ -64,6 +69,8 @@ class Server:
                          "--port", str(self.port)]  # fmt: skip
         self._environment = {**os.environ, "MUSISCENE_DATA_DIR": str(folder)}
         self._process: subprocess.Popen[bytes] | None = None
+        self.cpu_s = 0.0
+        """Processors' time of those that were killed."""
 
     def start(self) -> None:
         """Start and wait for the first answer."""
@@ -82,8 +89,41 @@ class Server:
     def kill(self) -> None:
         """SIGKILL: no handler runs, nothing is flushed."""
         if self._process is not None:
+            self.cpu_s += cpu_seconds(self._process.pid)
             self._process.send_signal(signal.SIGKILL)
             self._process.wait()
+
+
+def cpu_seconds(pid: int) -> float:
+    """Processors' time of a process, of its children that are running, and of those that it has waited for (Linux)."""
+    ticks = 0
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (folder / "stat").read_text("utf-8", "replace").rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(folder.name) == pid or int(fields[1]) == pid:
+            ticks += sum(int(value) for value in fields[11:15])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def postgres_pid(url: str) -> int | None:
+    """The process of the private PostgreSQL, None for SQLite."""
+    if url.startswith("sqlite"):
+        return None
+    engine = sa.create_engine(url)
+    with engine.connect() as connection:
+        folder = connection.execute(sa.text("SHOW data_directory")).scalar_one()
+    engine.dispose()
+    return int((Path(folder) / "postmaster.pid").read_text().splitlines()[0])
+
+
+def percentiles(seconds: list[float]) -> str:
+    """Median, 95 % and 99 % in milliseconds."""
+    if not seconds:
+        return "none"
+    p50, p95, p99 = (1000 * float(np.quantile(seconds, q)) for q in (0.5, 0.95, 0.99))
+    return f"{len(seconds)}: p50 {p50:.0f} ms, p95 {p95:.0f} ms, p99 {p99:.0f} ms"
 
 
 async def participant(client: httpx.AsyncClient, base: str, bundle: Bundle, think_s: float, log: Log) -> None:
@@ -109,9 +149,10 @@ async def participant(client: httpx.AsyncClient, base: str, bundle: Bundle, thin
 async def until_answered(
     client: httpx.AsyncClient, url: str, body: dict[str, object], log: Log, *, timed: bool = False
 ) -> dict[str, dict[str, object]]:
-    """Post until there is an answer; the time counts for sendings that reached a running server."""
+    """Post until there is an answer."""
+    started, sent = time.perf_counter(), 0
     while True:
-        started = time.perf_counter()
+        sent += 1
         try:
             response = await client.post(url, json=body)
         except httpx.HTTPError:
@@ -120,7 +161,7 @@ async def until_answered(
             continue
         if response.status_code == 200:
             if timed:
-                log.seconds.append(time.perf_counter() - started)
+                (log.once if sent == 1 else log.again).append(time.perf_counter() - started)
             return response.json()
         if response.status_code < 500:
             log.errors.append(response.text)
@@ -195,19 +236,23 @@ def main() -> None:
                 with database(kind, folder) as url:
                     server = Server(folder / "frozen", url, folder)
                     server.start()
-                    started = time.perf_counter()
+                    started, own = time.perf_counter(), time.process_time()
                     try:
                         log = asyncio.run(run(bundle, server, arguments.participants, kills, arguments.think))
                     finally:
                         server.kill()
-                    seconds = time.perf_counter() - started
+                    seconds, own = time.perf_counter() - started, time.process_time() - own
+                    postgres = postgres_pid(url)
+                    stored = cpu_seconds(postgres) if postgres else 0.0
                     found = compare(url, log)
-                p50, p95, p99 = (1000 * float(np.quantile(log.seconds, q)) for q in (0.5, 0.95, 0.99))
+                saves = len(log.once) + len(log.again)
                 print(
                     f"{kind}, {arguments.participants} participants, {kills} kills: {log.finished} finished in "
-                    f"{seconds:.0f} s, {len(log.seconds)} saves ({len(log.seconds) / seconds:.0f} a second), "
-                    f"p50 {p50:.0f} ms, p95 {p95:.0f} ms, p99 {p99:.0f} ms; {log.failures} sent again; {found}; "
-                    f"{len(log.errors)} errors {log.errors[:2]}",
+                    f"{seconds:.0f} s, {saves} saves ({saves / seconds:.0f} a second)\n"
+                    f"  sent once {percentiles(log.once)}; sent again {percentiles(log.again)}\n"
+                    f"  processors' time a save: server {1000 * server.cpu_s / saves:.1f} ms (its starts included), "
+                    f"database {1000 * stored / saves:.1f} ms, participants {1000 * own / saves:.1f} ms\n"
+                    f"  {log.failures} sendings failed; {found}; {len(log.errors)} errors {log.errors[:2]}",
                     flush=True,
                 )
             finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -13,13 +14,17 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Engine, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DisconnectionError, NoSuchModuleError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from musiscene.errors import ConfigError, StorageError
 
 BUSY_TIMEOUT_S = 30.0
 """How long a writer waits for the others of a SQLite file."""
+
+IDLE_S = 20.0
+"""How long a connection to a server rests before it is tried."""
+_USED = "musiscene_used"
 
 JOURNALS = ("wal", "delete")
 """How SQLite writes: WAL beside readers on a disk of this machine; DELETE, with one process alone, on a mounted
@@ -67,8 +72,10 @@ def make_engine(url: URL, journal: str = "wal") -> Engine:
         raise ConfigError(f"MUSISCENE_SQLITE_JOURNAL must be one of {', '.join(JOURNALS)}, got {journal!r}.")
     try:
         if url.get_backend_name() != "sqlite":
-            # A server may have closed a connection that was idle, so it is tried before use.
-            return sa.create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=30)
+            engine = sa.create_engine(url, pool_size=10, max_overflow=30)
+            event.listen(engine, "checkin", _note_use)
+            event.listen(engine, "checkout", lambda *given: _try_if_idle(engine, *given))
+            return engine
         if url.database in (None, "", ":memory:"):
             return sa.create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False})
         engine = sa.create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S}, pool_size=10, max_overflow=30)
@@ -148,6 +155,22 @@ def cause(error: BaseException) -> str:
     if isinstance(error, OperationalError) and "locked" in str(original):
         return f"other writers kept it locked for {BUSY_TIMEOUT_S:g} s"
     return " ".join(str(original).split())[:200] or type(original).__name__
+
+
+def _note_use(_connection: Any, record: Any) -> None:
+    record.info[_USED] = time.monotonic()
+
+
+def _try_if_idle(engine: Engine, connection: Any, record: Any, _proxy: Any) -> None:
+    """A server may have closed an idle connection. Trying it before every use would cost a way there and back."""
+    if time.monotonic() - record.info.get(_USED, math.inf) < IDLE_S:
+        return
+    try:
+        alive = engine.dialect.do_ping(connection)
+    except engine.dialect.loaded_dbapi.Error:
+        alive = False
+    if not alive:
+        raise DisconnectionError  # the pool makes a new one, and tries again
 
 
 def _prepare_sqlite(connection: Any, journal: str) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import anyio
 import anyio.to_thread
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, Response
@@ -29,6 +30,9 @@ _log = logging.getLogger(__name__)
 STATIC = Path(__file__).parent / "static"
 SCRIPTS = ("study.js", "study_pages.js", "study_player.js", "study.css")
 MAX_BODY = 512 * 1024
+SAVING_THREADS = 6
+"""Messages of participants that are worked on at once; the others wait in the order in which they came. With more, the
+threads take the interpreter from each other between any two statements, and all are slow instead of a few."""
 _KINDS = {".mp4": "video/mp4", ".flac": "audio/flac", ".js": "text/javascript", ".css": "text/css"}
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -80,12 +84,18 @@ def study_routes(studies: Mapping[str, Study]) -> list[Route]:
         title = html.escape(design.title[language])
         return HTMLResponse(_SHELL.format(language=language, title=title, design=shown), headers=_HEADERS)
 
-    def answering(act: Callable[[Study, dict[str, Any], Request], Any]) -> Callable[[Request], Any]:
+    saving = anyio.CapacityLimiter(SAVING_THREADS)
+    # The database lets people in one after the other; those who wait for that must not hold the threads of the others.
+    entering = anyio.CapacityLimiter(1)
+
+    def answering(
+        act: Callable[[Study, dict[str, Any], Request], Any], turns: anyio.CapacityLimiter
+    ) -> Callable[[Request], Any]:
         async def endpoint(request: Request) -> Response:
             try:
                 study = found(request)
                 body = await _body(request)
-                result = await anyio.to_thread.run_sync(act, study, body, request)
+                result = await anyio.to_thread.run_sync(act, study, body, request, limiter=turns)
                 return JSONResponse(result, headers=_HEADERS)
             except Refused as refusal:
                 return _failure(str(refusal), refusal.status, refusal.code)
@@ -142,10 +152,10 @@ def study_routes(studies: Mapping[str, Study]) -> list[Route]:
     return [
         Route("/study-static/{file}", _static),
         Route("/study/{name}", shell),
-        Route("/study/{name}/api/enter", answering(enter), methods=["POST"]),
-        Route("/study/{name}/api/view", answering(view), methods=["POST"]),
-        Route("/study/{name}/api/save", answering(save), methods=["POST"]),
-        Route("/study/{name}/api/note", answering(note), methods=["POST"]),
+        Route("/study/{name}/api/enter", answering(enter, entering), methods=["POST"]),
+        Route("/study/{name}/api/view", answering(view, saving), methods=["POST"]),
+        Route("/study/{name}/api/save", answering(save, saving), methods=["POST"]),
+        Route("/study/{name}/api/note", answering(note, saving), methods=["POST"]),
         Route("/study/{name}/media/{id}", media),
     ]
 

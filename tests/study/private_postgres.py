@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -58,7 +59,7 @@ def private_postgres(*, durable: bool = False) -> Iterator[str]:
                     threading.Event().wait(0.1)
             yield url
         finally:
-            process.terminate()
+            process.send_signal(signal.SIGINT)  # does not wait for connections that somebody left open
             process.wait(timeout=20)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
