@@ -15,6 +15,7 @@ The three alternate over groups of clips. Memory is the most that a process of i
 from __future__ import annotations
 
 import argparse
+import copy
 import subprocess
 import sys
 import tempfile
@@ -64,7 +65,10 @@ def background() -> Gaussian:
 def ours(sounds: list[Sound], net: vggish.VggishNetwork) -> float:
     """By this package."""
     found = evaluate_music(
-        "ours", sounds, Background(gaussian=background()), Networks(vggish.Vggish(net, source="random, for timing"))
+        "ours",
+        sounds,
+        Background(gaussian=background()),
+        Networks(vggish.Vggish(copy.deepcopy(net), source="random, for timing")),
     )
     assert found.fad is not None
     return found.fad.value

@@ -20,6 +20,16 @@ hypothesis_settings.load_profile("musiscene")
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest begin first: none of them is waited for alone at the end."""
+
+    def seconds(item: pytest.Item) -> float:
+        slow = item.get_closest_marker("slow")
+        return float(slow.kwargs.get("seconds", 0)) if slow else 0.0
+
+    items.sort(key=seconds, reverse=True)
+
+
 @pytest.fixture(scope="session")
 def parity_root() -> Path:
     """Folder of the parity data, one sub-folder for each network: MUSISCENE_PARITY, or `shared/parity` beside us."""

@@ -189,7 +189,7 @@ def named(paths: dict[str, Path], dataset: Path, adapter: Path | None) -> float:
     return right / len(held_out)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=170)
 def test_a_trained_adapter_names_the_scene_of_new_music(
     tmp_path: Path, write_toml: Callable[[Path, dict[str, Any]], Path]
 ) -> None:

@@ -44,7 +44,7 @@ def launch(yaml: Path, config: Path, environment: dict[str, str]) -> tuple[int, 
     return done.returncode, done.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=65)
 def test_shards_learn_and_go_on_as_one_process_does(
     tmp_path: Path,
     write_toml: Callable[..., Path],

@@ -36,6 +36,7 @@ from musiscene.ui.uploads import Meter, Uploads
 
 ROOT = Path(__file__).parents[2]
 slow = pytest.mark.slow
+pytestmark = pytest.mark.xdist_group("guarding")  # one process starts the page once for all of them
 MAX_BYTES = 3_000_000
 PAUSE_S = 2.0
 SECRET = "open-sesame-7"
