@@ -122,6 +122,7 @@ def load(options: Mapping[str, Any]) -> SketchArranger:
         ConfigError: The SoundFont cannot be read.
         BackendUnavailableError: There is none.
     """
+    from musiscene.soundtracks._arranger import compose, midi, mix  # noqa: F401  # so that the first piece need not wait
     from musiscene.soundtracks._arranger.sampler import Sampler
     from musiscene.soundtracks._arranger.soundfont import SoundFont
 

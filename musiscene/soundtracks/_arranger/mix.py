@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
+import soxr
 from numpy.typing import NDArray
+from scipy.fft import irfft, rfft
+from scipy.signal import lfilter
 
 from musiscene.soundtracks._arranger.grooves import KICK
 from musiscene.soundtracks._arranger.piece import Part, Piece, swell_shape
-from musiscene.soundtracks._arranger.sampler import SAMPLE_RATE, PlayedNote, Sampler
+from musiscene.soundtracks._arranger.sampler import HALF_RATE, SAMPLE_RATE, PlayedNote, Sampler
 from musiscene.types import Job
 
 ROOMS: dict[str, tuple[float, float, float]] = {
@@ -44,25 +47,24 @@ def render(piece: Piece, sampler: Sampler, job: Job) -> Stereo:
         Stopped: `job` was stopped.
     """
     samples = round(piece.duration_s * SAMPLE_RATE)
-    mixed = np.zeros((2, samples), dtype=_FLOAT)
-    send = np.zeros(samples, dtype=_FLOAT)
+    buses = {rate: _Bus(-(-samples * rate // SAMPLE_RATE)) for rate in (SAMPLE_RATE, HALF_RATE)}
     dips = _dips(piece, samples)
     for number, part in enumerate(piece.parts):
         job.progress(0.1 + 0.7 * number / max(1, len(piece.parts)), f"Playing {part.name.lower()}")
         if not part.notes:
             continue
-        sound = _instrument(part, piece, sampler, samples, job)
+        rate = sampler.rate(part.program, (note.pitch for note in part.notes), drums=part.drums)
+        bus = buses[rate]
+        sound = _instrument(part, piece, sampler, bus.samples, rate, job)
         if dips is not None and not part.drums:
-            _follow(sound, dips, job)
-        gains = _sides(part, sampler)
-        for block in _blocks(samples, job):
-            for side in (0, 1):
-                mixed[side, block] += sound[side % len(sound), block] * gains[side]
-                if side < len(sound):
-                    share = gains[side] if len(sound) == 2 else gains[0] + gains[1]
-                    send[block] += sound[side, block] * _FLOAT(0.5 * part.reverb * share)
+            _follow(sound, dips, job, _HOP * rate // SAMPLE_RATE)
+        bus.add(sound, _sides(part, sampler), part.reverb, job)
     job.progress(0.82, "Mixing")
-    _reverberate(send, mixed, piece.room, job)
+    half, mixed = buses[HALF_RATE], buses[SAMPLE_RATE].mixed
+    half.send += _in_blocks(buses[SAMPLE_RATE].send[None], 2, 1, job)[0, : half.samples]
+    _reverberate(half.send, half.mixed, piece.room, job)
+    for side in (0, 1):
+        mixed[side] += _in_blocks(half.mixed[side : side + 1], 1, 2, job)[0, :samples]
     _high_pass(mixed, job)
     gain = _bus_gain(mixed, job) * _levels(piece, samples)
     peak = 0.0
@@ -76,6 +78,24 @@ def render(piece: Piece, sampler: Sampler, job: Job) -> Stereo:
     return mixed
 
 
+class _Bus:
+    """Where parts of one sample rate come together, and what of them goes to the room."""
+
+    def __init__(self, samples: int) -> None:
+        self.samples = samples
+        self.mixed = np.zeros((2, samples), dtype=_FLOAT)
+        self.send = np.zeros(samples, dtype=_FLOAT)
+
+    def add(self, sound: Stereo, gains: tuple[np.float32, np.float32], reverb: float, job: Job) -> None:
+        """Add a part, shape (1 or 2, samples), with its gains of both sides and its share of the room."""
+        for block in _blocks(self.samples, job):
+            for side in (0, 1):
+                self.mixed[side, block] += sound[side % len(sound), block] * gains[side]
+                if side < len(sound):
+                    share = gains[side] if len(sound) == 2 else gains[0] + gains[1]
+                    self.send[block] += sound[side, block] * _FLOAT(0.5 * reverb * share)
+
+
 def _blocks(samples: int, job: Job) -> Iterator[slice]:
     """Stretches of a few seconds; between them the work can be stopped."""
     for start in range(0, samples, _BLOCK):
@@ -83,26 +103,26 @@ def _blocks(samples: int, job: Job) -> Iterator[slice]:
         yield slice(start, min(samples, start + _BLOCK))
 
 
-def _instrument(part: Part, piece: Piece, sampler: Sampler, samples: int, job: Job) -> Stereo:
+def _instrument(part: Part, piece: Piece, sampler: Sampler, samples: int, rate: int, job: Job) -> Stereo:
     at = piece.clock.at
     notes = []
     for note in part.notes:
         start = max(0.0, at(note.beat))
         notes.append(PlayedNote(start, max(0.02, at(note.beat + note.length) - start), note.pitch, note.velocity))
-    sound = sampler.render(notes, part.program, samples, drums=part.drums, check=job.check)
+    sound = sampler.render(notes, part.program, samples, drums=part.drums, rate=rate, check=job.check)
     if part.swell:
-        _follow(sound, _swell(part, piece, samples), job)
+        _follow(sound, _swell(part, piece), job, _HOP * rate // SAMPLE_RATE)
     return sound
 
 
-def _follow(sound: Stereo, gain: Mono, job: Job) -> None:
-    """Apply a gain of one value for every `_HOP` samples, in place."""
+def _follow(sound: Stereo, gain: Mono, job: Job, hop: int = _HOP) -> None:
+    """Apply a gain of one value for every `hop` samples, in place."""
     for block in _blocks(sound.shape[1], job):
-        whole = (block.stop - block.start) // _HOP
-        first = block.start // _HOP
-        middle = block.start + whole * _HOP
+        whole = (block.stop - block.start) // hop
+        first = block.start // hop
+        middle = block.start + whole * hop
         for side in sound:
-            side[block.start : middle].reshape(whole, _HOP)[...] *= gain[first : first + whole, None]
+            side[block.start : middle].reshape(whole, hop)[...] *= gain[first : first + whole, None]
             side[middle : block.stop] *= gain[-1]
 
 
@@ -140,8 +160,6 @@ def _impulse(room: str) -> Stereo:
     """A synthetic room at half the sample rate: noise that decays exponentially, its treble sooner (after J. A. Moorer,
     "About This Reverberation Business", Computer Music Journal 3 (2), 1979), two different sides for width.
     """
-    from scipy.signal import lfilter
-
     decay_s, delay_s, damping_hz = ROOMS[room]
     rate = SAMPLE_RATE // 2
     length = round(decay_s * 1.1 * rate)
@@ -164,31 +182,23 @@ def _impulse(room: str) -> Stereo:
 @lru_cache(maxsize=8)
 def _spectrum(room: str) -> tuple[int, int, NDArray[np.complex64]]:
     """Of the room's impulse: the transform's size, how many new samples each transform takes, and the spectrum."""
-    from scipy.fft import rfft
-
     impulse = _impulse(room)
     size = 1 << 17 if impulse.shape[1] < 1 << 16 else 1 << 18
     return size, size - impulse.shape[1] + 1, np.asarray(rfft(impulse, size, axis=1))
 
 
 def _reverberate(send: Mono, out: Stereo, room: str, job: Job) -> None:
-    """Add the room's answer to `out`. Reverberation is dark, so it is computed at half the rate, at half the cost."""
-    from scipy.fft import irfft, rfft
-
-    half = _in_blocks(send[None], 2, 1, job)[0]
+    """Add the room's answer to `out`, both at half the rate: reverberation is dark, and costs half as much there."""
     size, step, spectrum = _spectrum(room)
-    wet = np.zeros((2, len(half) + size), dtype=_FLOAT)
-    for start in range(0, len(half), step):  # overlap-add
+    for start in range(0, len(send), step):  # overlap-add
         job.check()
-        wet[:, start : start + size] += irfft(rfft(half[start : start + step], size) * spectrum, size, axis=1)
-    for side in (0, 1):
-        out[side] += _in_blocks(wet[side : side + 1, : len(half)], 1, 2, job)[0, : out.shape[1]]
+        wet = irfft(rfft(send[start : start + step], size) * spectrum, size, axis=1)
+        part = out[:, start : start + size]
+        part += wet[:, : part.shape[1]]
 
 
 def _in_blocks(sound: Stereo, divide: int, multiply: int, job: Job) -> Stereo:
     """Change the sample rate by `multiply / divide` (2 or 1 each), a block with a margin at a time."""
-    import soxr
-
     channels, samples = sound.shape
     margin = 512
     out = np.zeros((channels, -(-samples // divide) * multiply), dtype=_FLOAT)
@@ -197,7 +207,7 @@ def _in_blocks(sound: Stereo, divide: int, multiply: int, job: Job) -> Stereo:
         job.check()
         length = min(_BLOCK, samples - start)
         piece = padded[:, start : start + length + 2 * margin]
-        changed = soxr.resample(piece.T, divide, multiply, quality="LQ").T
+        changed = soxr.resample(piece.T, divide, multiply, quality="MQ").T
         skip = margin * multiply // divide
         begin = start * multiply // divide
         size = min(-(-length // divide) * multiply, out.shape[1] - begin)
@@ -206,19 +216,17 @@ def _in_blocks(sound: Stereo, divide: int, multiply: int, job: Job) -> Stereo:
     return out
 
 
-def _swell(part: Part, piece: Piece, samples: int) -> Stereo:
+def _swell(part: Part, piece: Piece) -> Mono:
     """Bow and breath: the level rises towards the third bar of each phrase of four and falls to its end."""
     seconds = np.arange(0.0, piece.duration_s + 0.1, 0.1)
     beats = np.array([piece.clock.beat_at(float(second)) for second in seconds])
     decibels = part.swell * swell_shape(beats / piece.meter.beats)
-    at = np.arange(-(-samples // _HOP)) * (_HOP / SAMPLE_RATE)
+    at = np.arange(0.0, piece.duration_s + _HOP / SAMPLE_RATE, _HOP / SAMPLE_RATE)
     return np.asarray(np.interp(at, seconds, 10.0 ** (decibels / 20.0)), dtype=_FLOAT)
 
 
 def _high_pass(sound: Stereo, job: Job) -> None:
     """Remove what is below 30 Hz (first order), where loudspeakers only lose headroom."""
-    from scipy.signal import lfilter
-
     pole = float(np.exp(-2.0 * np.pi * 28.0 / SAMPLE_RATE))
     b, a = np.array([1.0, -1.0], dtype=_FLOAT), np.array([1.0, -pole], dtype=_FLOAT)
     state = np.zeros((2, 1), dtype=_FLOAT)

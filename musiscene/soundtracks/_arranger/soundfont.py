@@ -42,6 +42,7 @@ class Zone:
     Attributes:
         keys: Lowest and highest MIDI key.
         velocities: Lowest and highest velocity.
+        source: Where `data` begins and ends in the file's samples.
         data: The sample, mono, int16, from its start to its end.
         loop: First sample of the loop and the first after it, within `data`; None when it plays once.
         loop_until_release: The loop ends with the key, and the rest of the sample follows.
@@ -61,6 +62,7 @@ class Zone:
 
     keys: tuple[int, int]
     velocities: tuple[int, int]
+    source: tuple[int, int]
     data: NDArray[np.int16]
     loop: tuple[int, int] | None
     loop_until_release: bool
@@ -83,6 +85,13 @@ class Zone:
     sustain_db: float
     release_s: float
     exclusive: int
+
+    @property
+    def timbre(self) -> tuple[object, ...]:
+        """All that decides how a key sounds before its loudness and place: zones that share it share that sound."""
+        pitch = (self.source, self.loop, self.sample_rate, self.root_cents, self.cents_per_key)
+        opening = (self.open_delay_s, self.open_attack_s, self.open_hold_s, self.open_decay_s, self.open_sustain)
+        return (*pitch, self.cutoff_hz, self.opens_cents, *opening)
 
 
 def _seconds(timecents: int) -> float:
@@ -187,6 +196,7 @@ class SoundFont:
         return Zone(
             keys=keys,
             velocities=velocities,
+            source=(first, last),
             data=data,
             loop=loop if looped else None,
             loop_until_release=value(54) == 3,
