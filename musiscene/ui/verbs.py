@@ -186,12 +186,11 @@ class Verbs:
     def _work(self, clip: Any, choices: Choices, *, score: bool) -> Iterator[Document]:
         comparison = self.desk.start(self.open_clip(clip), choices, describe=True, score=score)
         for _ in self.desk.follow(comparison):
-            if comparison.active:
-                with comparison.changing_nothing():
-                    ready = [kind.value for kind in comparison.captions]
-                    made = [track.kind.value for track in comparison.tracks if track.state == "ready"]
-                    told = {"progress": comparison.work.phase, "captions": ready, "soundtracks": made}
-                yield told  # outside: the block's lock is this thread's, and the next step may be another's
+            with comparison.changing_nothing():
+                ready = [kind.value for kind in comparison.captions]
+                made = [track.kind.value for track in comparison.tracks if track.state == "ready"]
+                told = {"progress": comparison.work.phase, "captions": ready, "soundtracks": made}
+            yield told  # outside: the block's lock is this thread's, and the next step may be another's
         if comparison.work.error:
             raise RequestError(str(comparison.work.error))
         yield _document(comparison, self.desk.pipeline.profile.name)
