@@ -186,11 +186,11 @@ def ratings(deployment: Deployment) -> list[StoredRating]:
 def test_keys_are_wanted_and_sizes_watched(deployment: Deployment) -> None:
     """Without the key nothing is told; what is too large, or no request of ours, is refused in words."""
     url = deployment.backend_url
-    assert httpx.get(f"{url}/v1/backends").status_code == 401
+    assert httpx.get(f"{url}/v1/backends", timeout=60).status_code == 401
     assert httpx.post(f"{url}/v1/captions/sketch", content=b"x" * 100).status_code == 401
     headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/vnd.musiscene.frames"}
-    assert httpx.get(f"{url}/v1/backends", headers=headers).json()["server"] == "the gpu room"
-    assert httpx.get(f"{url}/v1/elsewhere", headers=headers).status_code == 404
+    assert httpx.get(f"{url}/v1/backends", headers=headers, timeout=60).json()["server"] == "the gpu room"
+    assert httpx.get(f"{url}/v1/elsewhere", headers=headers, timeout=60).status_code == 404
     nonsense = httpx.post(f"{url}/v1/captions/sketch", headers=headers, content=b"\x80" * 1000)
     assert (nonsense.status_code, "cannot be understood" in nonsense.text) == (400, True)
     connection = http.client.HTTPConnection(url.removeprefix("http://"))
@@ -215,7 +215,7 @@ def test_two_pages_share_the_machine_the_files_and_the_ratings(deployment: Deplo
     for caption in made["captions"].values():
         assert caption["evidence"]["made_on"].startswith("the gpu room (MusiScene ")
     assert all("the gpu room" in str(each["provenance"]["made_on"]) for each in made["renditions"])
-    assert httpx.get(f"{deployment.pages[1]}/{made['renditions'][0]['audio']}").content[:4] == b"RIFF"
+    assert httpx.get(f"{deployment.pages[1]}/{made['renditions'][0]['audio']}", timeout=60).content[:4] == b"RIFF"
     given = [(first, "person-one", 80), (second, "person-two", 30), (first, "person-three", 55)]
     at_once(
         *(

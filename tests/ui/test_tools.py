@@ -96,7 +96,7 @@ def test_a_clip_is_described_compared_and_rated(address: str) -> None:
     assert "2 of 2 captions; 2 of 2 soundtracks" in notes
     for made in renditions:
         assert made["video"].startswith(address)
-        assert httpx.get(made["video"]).headers["content-type"] == "video/mp4"
+        assert httpx.get(made["video"], timeout=60).headers["content-type"] == "video/mp4"
     assert rated.structured_content["score"] == 77
 
 
@@ -106,7 +106,7 @@ def test_words_become_a_soundtrack(address: str) -> None:
     asked = {"text": "a calm waltz", "duration_s": 2, "seed": 1}
     made = with_client(address, lambda client: client.call_tool("score", asked)).structured_content
     assert made["duration_s"] == 2
-    assert httpx.get(made["audio"]).content[:4] == b"RIFF"
+    assert httpx.get(made["audio"], timeout=60).content[:4] == b"RIFF"
 
 
 @slow
@@ -168,7 +168,7 @@ def test_a_page_of_another_site_cannot_use_the_tools(address: str) -> None:
     """A browser says where a script came from; a person who opens the address is told what it is for."""
     refused = httpx.post(f"{address}/gradio_api/mcp", json={}, headers={"Origin": "https://example.org"})
     assert refused.status_code == 403
-    assert "Model Context Protocol" in httpx.get(f"{address}/gradio_api/mcp").text
+    assert "Model Context Protocol" in httpx.get(f"{address}/gradio_api/mcp", timeout=60).text
 
 
 @slow
@@ -248,10 +248,10 @@ class _Links(HTMLParser):
 @slow
 def test_the_page_for_people_fetches_nothing(address: str) -> None:
     """No script, no address of another host; its policy would not allow any either."""
-    answer = httpx.get(f"{address}/api")
+    answer = httpx.get(f"{address}/api", timeout=60)
     assert "default-src 'none'" in answer.headers["content-security-policy"]
     links = _Links()
     links.feed(answer.text)
     assert {link for link in links.addresses if not link.startswith("#")} == {"openapi.json"}
     assert "<script" not in answer.text
-    assert httpx.get(f"{address}/openapi.json").json() == document()
+    assert httpx.get(f"{address}/openapi.json", timeout=60).json() == document()
