@@ -3,6 +3,8 @@
 ```sh
 .venv-audiocraft/bin/python benchmarks/_audiocraft_loop.py SIZE STEPS REPEATS THREADS
 ```
+
+REPEATS 0: each once, after a warming up of a few steps, without the four calls.
 """
 
 from __future__ import annotations
@@ -88,9 +90,9 @@ def main(size: str, steps: int, repeats: int, threads: int) -> None:
     torch.set_num_threads(threads)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model = build(size, device)
-    model.set_generation_params(duration=(steps - 3) / 50, top_k=250, cfg_coef=3.0)
 
-    def make(rows: int) -> None:
+    def make(rows: int, frames: int = steps - 3) -> None:
+        model.set_generation_params(duration=frames / 50, top_k=250, cfg_coef=3.0)
         with torch.inference_mode():
             model.generate([WORDS] * rows)
         if device == "cuda":
@@ -101,8 +103,12 @@ def main(size: str, steps: int, repeats: int, threads: int) -> None:
         "four calls": lambda: [make(1) for _ in range(4)],
         "batch 4": lambda: make(4),
     }
+    brief = not repeats
+    if brief:
+        del ways["four calls"]
+        make(1, 5)
     seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for number in range(repeats + 1):
+    for number in range(brief, repeats + 1 + brief):
         for name, way in ways.items():
             began = time.perf_counter()
             way()

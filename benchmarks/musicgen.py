@@ -8,7 +8,10 @@ a second of music is 50 of them. Beside each time stands the most memory that th
 On a CUDA device it runs in bfloat16, adds the captured graph, the time of one step against the time that reading every
 weight once takes (the bandwidth floor), and four soundtracks of 10 s.
 
-    python benchmarks/musicgen.py [--sizes small] [--steps 40] [--repeats 2] [--threads N] [--int8] [--json FILE]
+`--seconds 2` writes so much music once with each, audiocraft's loop included, and prints the ratios: minutes on two
+cores, where the package's loop is too slow for several runs. Four calls are then counted as four times one.
+
+    python benchmarks/musicgen.py [--seconds S] [--sizes small] [--steps 40] [--repeats 2] [--threads N] [--int8]
 """
 
 from __future__ import annotations
@@ -83,8 +86,8 @@ def resident_mb() -> float:
     return int(statm.read_text().split()[1]) * 4096 / 1e6 if statm.exists() else math.nan
 
 
-def compare(size: str, steps: int, repeats: int, device: torch.device, int8: bool) -> dict[str, Any]:
-    """All ways at one size."""
+def compare(size: str, steps: int, repeats: int, device: torch.device, int8: bool, brief: bool) -> dict[str, Any]:
+    """All ways at one size; `brief` leaves out what is four times another, and warms up with a few steps."""
     model = random_musicgen(size).to(device)
     if device.type == "cuda":
         model = model.to(torch.bfloat16)
@@ -96,7 +99,7 @@ def compare(size: str, steps: int, repeats: int, device: torch.device, int8: boo
     if int8 and device.type == "cpu":
         decoders["eager, int8"] = MusicgenDecoder(model.decoder, int8=True)
 
-    def theirs(rows: slice) -> None:
+    def theirs(rows: slice, steps: int = steps) -> None:
         words = int(mask[rows].sum(-1).max())
         model.generate(
             input_ids=ids[rows, :words],
@@ -124,6 +127,10 @@ def compare(size: str, steps: int, repeats: int, device: torch.device, int8: boo
         "transformers, four default calls": lambda: [theirs(slice(row, row + 1)) for row in range(4)],
         "transformers, batch 4": lambda: theirs(four),
     }
+    if brief:
+        del ways["transformers, four default calls"]
+        theirs(one, 8)
+        ours(decoders["eager"], one, 5, device.type == "cuda")
     for name, decoder in decoders.items():
         ways[f"ours {name}, 1"] = lambda decoder=decoder: ours(decoder, one, frames, False)  # type: ignore[misc]
         ways[f"ours {name}, batch 4"] = lambda decoder=decoder: ours(decoder, four, frames, False)  # type: ignore[misc]
@@ -132,7 +139,9 @@ def compare(size: str, steps: int, repeats: int, device: torch.device, int8: boo
         ways["ours graph, 1"] = lambda: ours(plain, one, frames, True)
         ways["ours graph, batch 4"] = lambda: ours(plain, four, frames, True)
     watched = Watched(device)
-    timings = measure({name: watched(name, way) for name, way in ways.items()}, repeat=repeats)
+    timings = measure({name: watched(name, way) for name, way in ways.items()}, repeat=repeats, warm_up=not brief)
+    if brief:
+        timings["transformers, four default calls"] = timings["transformers, 1"].times(4)
     best = "ours graph, batch 4" if device.type == "cuda" else "ours eager, batch 4"
     report: dict[str, Any] = {
         "steps": steps,
@@ -206,8 +215,8 @@ def bandwidth(device: torch.device) -> float:
     return data.numel() * 4 / best
 
 
-def audiocraft(size: str, steps: int, repeats: int) -> dict[str, Any]:
-    """The same by the package's own loop, in its own environment."""
+def audiocraft(size: str, steps: int, repeats: int, brief: bool, ours: dict[str, Any]) -> dict[str, Any]:
+    """The same by the package's own loop, in its own environment; `ours` is what was measured here."""
     if not AUDIOCRAFT.exists():
         print("audiocraft is left out: its environment is not here (make audiocraft)")
         return {}
@@ -217,7 +226,7 @@ def audiocraft(size: str, steps: int, repeats: int) -> dict[str, Any]:
             str(HERE / "_audiocraft_loop.py"),
             size,
             str(steps),
-            str(repeats),
+            str(0 if brief else repeats),
             str(torch.get_num_threads()),
         ],
         capture_output=True,
@@ -231,7 +240,12 @@ def audiocraft(size: str, steps: int, repeats: int) -> dict[str, Any]:
     timings = {f"audiocraft, {name}": Timing(**values) for name, values in figures["timings"].items()}
     show(f"audiocraft, {size}, {steps} steps", timings)
     print(f"  most memory: {figures['peak_mb']:.0f} MB")
-    return {"timings": timings, "peak_mb": figures["peak_mb"]}
+    pairs = {"1": "ours eager, 1", "batch 4": "ours eager, batch 4"}
+    times = {
+        name: round(ratio(timings | ours["timings"], f"audiocraft, {name}", own), 2) for name, own in pairs.items()
+    }
+    print(f"  ours, eager, is {times['1']} times as fast for one, {times['batch 4']} times for a batch of 4")
+    return {"timings": timings, "peak_mb": figures["peak_mb"], "times_audiocraft": times}
 
 
 def main() -> None:
@@ -239,6 +253,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", default="", help="small,medium,large,tiny (default: small; on CUDA all three)")
     parser.add_argument("--steps", type=int, default=0, help="steps to write (default 40; on CUDA 503, which is 10 s)")
+    parser.add_argument(
+        "--seconds", type=float, default=0.0, help="so much music, once with each (2 to 4 on a processor)"
+    )
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--threads", type=int, default=0, help="one on a busy machine, where several wait")
     parser.add_argument("--int8", action="store_true", help="also the opt-in eight bits of a processor")
@@ -248,13 +265,15 @@ def main() -> None:
         torch.set_num_threads(arguments.threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     sizes = arguments.sizes or ("small,medium,large" if device.type == "cuda" else "small")
-    steps = arguments.steps or (503 if device.type == "cuda" else 40)
+    brief = arguments.seconds > 0
+    steps = round(50 * arguments.seconds) + 3 if brief else arguments.steps or (503 if device.type == "cuda" else 40)
+    repeats = 1 if brief else arguments.repeats
     figures: dict[str, Any] = {"threads": torch.get_num_threads(), "device": device.type}
     if device.type == "cuda":
         figures["device"] = torch.cuda.get_device_name()
     for size in sizes.split(","):
-        figures[size] = compare(size, steps, arguments.repeats, device, arguments.int8)
-        figures[f"audiocraft {size}"] = audiocraft(size, steps, arguments.repeats)
+        figures[size] = compare(size, steps, repeats, device, arguments.int8, brief)
+        figures[f"audiocraft {size}"] = audiocraft(size, steps, repeats, brief, figures[size])
         if device.type == "cuda":
             torch.cuda.empty_cache()
     write_json(arguments.json, figures)

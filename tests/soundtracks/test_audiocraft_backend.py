@@ -102,6 +102,32 @@ def test_audiocraft_goes_on_beyond_its_window_and_says_where(generator: Any) -> 
 
 
 @pytest.mark.slow
+def test_audiocraft_is_heard_from_its_first_window_on(generator: Any) -> None:
+    """Each row of a batch of 42 s: whole windows, in order, before the end; they are the samples of the result."""
+    pieces: dict[int, list[Any]] = {0: [], 1: []}
+    shares: list[float] = []
+    when: list[float] = []
+
+    def heard(number: int, piece: Any, sample_rate: int) -> None:
+        assert sample_rate == 16000
+        pieces[number].append(piece)
+        when.append(shares[-1])
+
+    job = Job(lambda fraction, note: shares.append(fraction), heard=heard)
+    tracks = made(generator, asked("first", 42.0), asked("other", 42.0, seed=3), job=job)
+
+    assert [len(of_row) for of_row in pieces.values()] == [2, 2]
+    assert min(when) < 0.6
+    for number, track in enumerate(tracks):
+        told = np.concatenate(pieces[number], axis=-1)
+        assert told.shape[-1] == round((38 - 16 / 50) * 16000)
+        scale = float(np.abs(track.waveform).max())
+        np.testing.assert_allclose(told, track.waveform[:, : told.shape[-1]], atol=1e-5 * scale)  # it fades later
+    made(generator, asked("short", 1.0), job=Job(heard=heard))  # one window: nothing is told before the whole
+    assert len(pieces[0]) == 2
+
+
+@pytest.mark.slow
 def test_audiocraft_stops_within_a_step_and_works_on(generator: Any) -> None:
     """After the third report; the process lives, and the next request is made."""
     stop, seen = threading.Event(), []

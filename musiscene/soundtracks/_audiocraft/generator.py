@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -24,6 +24,9 @@ _log = logging.getLogger(__name__)
 
 MAX_DURATION_S = 600.0
 _MELODY_RATE = 44100
+_Batch: TypeAlias = "list[tuple[int, ScoreRequest]]"
+"""Requests with their numbers."""
+
 _SAMPLING = {"use_sampling": True, "top_k": 250, "top_p": 0.0, "temperature": 1.0, "cfg_coef": 3.0}
 """The authors' defaults."""
 
@@ -55,13 +58,14 @@ class AudiocraftGenerator:
             if request.overrides.get("sections"):
                 raise RequestError("audiocraft keeps one text to the end. Use the musicgen generator for sections.")
         done = 0
-        for _, run in itertools.groupby(requests, key=lambda request: request.duration_s):
+        told: dict[int, int] = {}
+        for _, run in itertools.groupby(enumerate(requests), key=lambda numbered: numbered[1].duration_s):
             batch = list(run)
             share = (done / len(requests), len(batch) / len(requests))
             while not self._lock.acquire(timeout=0.1):
                 job.progress(share[0], "Waiting for another person's music")
             try:
-                made = self._halving(batch, job, share)
+                made = self._halving(batch, job, share, told)
             finally:
                 self._lock.release()
             yield from made
@@ -85,14 +89,14 @@ class AudiocraftGenerator:
             self._process = process
         return self._process
 
-    def _halving(self, batch: list[ScoreRequest], job: Job, share: tuple[float, float]) -> list[Soundtrack]:
-        """Make a batch, in halves when it does not fit into memory."""
+    def _halving(self, batch: _Batch, job: Job, share: tuple[float, float], told: dict[int, int]) -> list[Soundtrack]:
+        """Make a batch, in halves when it does not fit into memory; `told` is how many samples of each were heard."""
         try:
-            return self._make(batch, job, share)
+            return self._make(batch, job, share, told)
         except OutOfMemory as error:
             if len(batch) == 1:
                 raise BackendUnavailableError(
-                    f"There is not enough memory for {batch[0].duration_s:.0f} s of music. "
+                    f"There is not enough memory for {batch[0][1].duration_s:.0f} s of music. "
                     "Ask for less, or use a smaller model."
                 ) from error
         half = (len(batch) + 1) // 2
@@ -100,13 +104,14 @@ class AudiocraftGenerator:
         job.progress(share[0], f"Not enough memory for {len(batch)} at once: going on with {half}")
         first, rest = share[1] * half / len(batch), share[1] * (len(batch) - half) / len(batch)
         return [
-            *self._halving(batch[:half], job, (share[0], first)),
-            *self._halving(batch[half:], job, (share[0] + first, rest)),
+            *self._halving(batch[:half], job, (share[0], first), told),
+            *self._halving(batch[half:], job, (share[0] + first, rest), told),
         ]
 
-    def _make(self, batch: list[ScoreRequest], job: Job, share: tuple[float, float]) -> list[Soundtrack]:
+    def _make(self, numbered: _Batch, job: Job, share: tuple[float, float], told: dict[int, int]) -> list[Soundtrack]:
         process = self._ready(job, share[0])
         started = time.perf_counter()
+        batch = [request for _, request in numbered]
         duration_s = batch[0].duration_s
         if any(request.melody is not None for request in batch) and not self._facts["melody"]:
             raise RequestError(f"{self._name} cannot follow a melody. Use musicgen-melody, or leave it out.")
@@ -137,7 +142,16 @@ class AudiocraftGenerator:
                     for row, request in enumerate(batch)
                 ],
             }
-            answer = process.ask(order, job.check, progress)
+
+            def heard(pieces: Sequence[tuple[int, str]], begin: int) -> None:
+                for row, file in pieces:
+                    number, piece = numbered[row][0], np.load(folder / file, allow_pickle=False)
+                    new = piece[:, max(0, told.get(number, 0) - begin) :]  # a batch that is halved is written anew
+                    if new.shape[-1]:
+                        told[number] = begin + piece.shape[-1]
+                        job.heard(number, new, int(self._facts["sample_rate"]))
+
+            answer = process.ask(order, job.check, progress, heard)
             waveforms = [np.load(folder / file, allow_pickle=False) for file in answer["made"]]
         seconds = (time.perf_counter() - started) / len(batch)
         rate = int(self._facts["sample_rate"])

@@ -9,7 +9,7 @@ import os
 import queue
 import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,11 @@ class WorkerProcess:
         return not self._ended and self._process.poll() is None
 
     def ask(
-        self, order: dict[str, Any], check: Callable[[], None], progress: Callable[[int, int, int, int], None]
+        self,
+        order: dict[str, Any],
+        check: Callable[[], None],
+        progress: Callable[[int, int, int, int], None],
+        heard: Callable[[Sequence[tuple[int, str]], int], None] = lambda pieces, begin: None,
     ) -> dict[str, Any]:
         """Give an order and wait for its answer.
 
@@ -68,6 +72,8 @@ class WorkerProcess:
             order: As the worker documents them.
             check: Called ten times a second; when it raises `Stopped`, the worker is stopped.
             progress: Told (groups done, groups in all, steps of this group done, steps of it in all).
+
+            heard: Told of pieces of sound: (request, name of its file) for each, and at which sample they begin.
 
         Raises:
             Stopped: By `check` or `progress`.
@@ -86,6 +92,9 @@ class WorkerProcess:
                     answer = None
                 if answer is not None and "progress" in answer:
                     progress(*answer["progress"])
+                    continue
+                if answer is not None and "heard" in answer:
+                    heard(answer["heard"], answer["from"])
                     continue
                 return self._checked(answer)
         except Stopped:
@@ -127,7 +136,7 @@ class WorkerProcess:
         with contextlib.suppress(queue.Empty):
             while True:
                 answer = self._answers.get(timeout=_GRACE_S)
-                if answer is None or "progress" not in answer:
+                if answer is None or not {"progress", "heard"} & answer.keys():
                     return
         self.close()
 

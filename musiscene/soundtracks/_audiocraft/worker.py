@@ -6,7 +6,9 @@ files in a folder that the order names.
 ```text
 {"do": "load", "model": …, "text_encoder": …}    -> {"ready": {"sample_rate": …, "channels": …, "melody": …, …}}
 {"do": "make", "folder": …, "requests": [{"text", "seed", "melody"}…], "duration_s": …, "sampling": {…}}
-                                                 -> {"progress": [group, groups, done, total]}… {"made": ["0.npy", …]}
+                                                 -> {"progress": [group, groups, done, total]}…
+                                                    {"heard": [[row, "0-0.npy"], …], "from": sample}…
+                                                    {"made": ["0.npy", …]}
 {"do": "stop"}                                   -> {"error": "stopped"}, while something is made
                                                  or {"error": KIND, "message": …}, KIND being memory, weights or defect
 ```
@@ -28,6 +30,13 @@ from typing import Any
 _PLACES = 64
 """Texts are padded to a multiple of this. The package's layers look at the padding, so it must not depend on the batch;
 in training, too, texts were padded to the longest of many."""
+
+
+_TOLD_S = 60.0
+"""Sound that is told before the whole is ready; each piece costs decoding all codes so far, so not all is told."""
+
+_CONTEXT_FRAMES = 16
+"""The decoder looks a few frames ahead, so the last ones of a piece wait for those that follow. (Tested.)"""
 
 
 class _StoppedError(Exception):
@@ -122,7 +131,7 @@ class Worker:
         self.before, self.share = 0, len(groups)
         names = [f"{row}.npy" for row in range(len(order["requests"]))]
         for rows in groups.values():
-            sound = self._batch([order["requests"][row] for row in rows], order)
+            sound = self._batch(rows, order)
             for row, waveform in zip(rows, sound, strict=True):
                 np.save(Path(order["folder"]) / names[row], waveform)
             self.before += 1
@@ -134,12 +143,13 @@ class Worker:
                 return int(condition.t5_tokenizer([text], return_tensors="pt", padding=True)["input_ids"].shape[1])
         return len(text.split())
 
-    def _batch(self, requests: list[dict[str, Any]], order: dict[str, Any]) -> Any:
+    def _batch(self, rows: list[int], order: dict[str, Any]) -> Any:
         """Sound `(rows, channels, samples)` of one batch."""
         import numpy as np
         import torch
         from audiocraft.utils import utils  # type: ignore[import-not-found]
 
+        requests = [order["requests"][row] for row in rows]
         generators = [
             torch.Generator(self.model.device).manual_seed(int(request["seed"]) % 2**62) for request in requests
         ]
@@ -153,6 +163,9 @@ class Worker:
             return torch.stack(rows).reshape(*probabilities.shape[:-1], num_samples)
 
         plain, utils.multinomial = utils.multinomial, drawn
+        lm = self.model.lm
+        if order["duration_s"] > self.model.max_duration:
+            lm.generate = self._telling(lm.generate, rows, order)
         try:
             sampling = {**order["sampling"], "top_k": min(order["sampling"]["top_k"], self.model.lm.card)}
             self.model.set_generation_params(duration=order["duration_s"], **sampling)
@@ -168,7 +181,36 @@ class Worker:
                     sound = self.model.generate(texts, progress=True)
         finally:
             utils.multinomial = plain
+            lm.__dict__.pop("generate", None)
         return sound.float().cpu().numpy()
+
+    def _telling(self, generate: Callable[..., Any], rows: list[int], order: dict[str, Any]) -> Callable[..., Any]:
+        """The package's `generate`, which writes one window, telling the sound of each but the last."""
+        import numpy as np
+        import torch
+
+        written: list[Any] = []
+        told = 0
+
+        def window(prompt: Any, *arguments: Any, **options: Any) -> Any:
+            nonlocal told
+            codes = generate(prompt, *arguments, **options)
+            written.append(codes if prompt is None else codes[..., prompt.shape[-1] :])
+            frames = sum(part.shape[-1] for part in written)
+            rate = self.model.sample_rate
+            if told >= _TOLD_S * rate or frames >= int(order["duration_s"] * self.model.frame_rate):
+                return codes
+            with torch.autocast(self.model.device.type, enabled=False):  # as the whole will be decoded
+                sound = self.model.generate_audio(torch.cat(written, dim=-1))
+            end = (frames - _CONTEXT_FRAMES) * (sound.shape[-1] // frames)
+            names = [f"{row}-{told}.npy" for row in rows]
+            for name, piece in zip(names, sound[..., told:end].float().cpu().numpy(), strict=True):
+                np.save(Path(order["folder"]) / name, piece)
+            self.say({"heard": list(zip(rows, names, strict=True)), "from": told})
+            told = end
+            return codes
+
+        return window
 
     def _progress(self, done: int, total: int) -> None:
         if self.stop.is_set():
