@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parent))  # the tests of this folder share e2e_page.py
 
@@ -29,6 +29,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The application, started as a Space starts it."""
     with running_server(tmp_path_factory.mktemp("server")) as server:
         yield server
+
+
+expect.set_options(timeout=30_000)  # the page shares two cores with what it asked for
 
 
 @pytest.fixture(scope="session")

@@ -187,11 +187,11 @@ def test_keys_are_wanted_and_sizes_watched(deployment: Deployment) -> None:
     """Without the key nothing is told; what is too large, or no request of ours, is refused in words."""
     url = deployment.backend_url
     assert httpx.get(f"{url}/v1/backends", timeout=60).status_code == 401
-    assert httpx.post(f"{url}/v1/captions/sketch", content=b"x" * 100).status_code == 401
+    assert httpx.post(f"{url}/v1/captions/sketch", content=b"x" * 100, timeout=60).status_code == 401
     headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/vnd.musiscene.frames"}
     assert httpx.get(f"{url}/v1/backends", headers=headers, timeout=60).json()["server"] == "the gpu room"
     assert httpx.get(f"{url}/v1/elsewhere", headers=headers, timeout=60).status_code == 404
-    nonsense = httpx.post(f"{url}/v1/captions/sketch", headers=headers, content=b"\x80" * 1000)
+    nonsense = httpx.post(f"{url}/v1/captions/sketch", headers=headers, content=b"\x80" * 1000, timeout=60)
     assert (nonsense.status_code, "cannot be understood" in nonsense.text) == (400, True)
     connection = http.client.HTTPConnection(url.removeprefix("http://"))
     connection.putrequest("POST", "/v1/captions/sketch")

@@ -116,7 +116,7 @@ def test_a_file_that_is_no_media_is_refused_by_its_content(address: str, tmp_pat
 @slow
 def test_nothing_of_the_machine_is_served(address: str, tmp_path: Path) -> None:
     """No path, name or address reaches a file that is not a result; every answer forbids guessing types."""
-    client = httpx.Client(base_url=address)
+    client = httpx.Client(base_url=address, timeout=60)
     upload = client.post("/gradio_api/upload", files={"files": ("page.html", b"<script>1</script>")}).json()[0]
     for path in (
         f"/gradio_api/file={upload}",

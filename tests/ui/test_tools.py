@@ -156,7 +156,7 @@ def test_tools_and_endpoints_share_the_calls_of_an_hour(address: str) -> None:
     assert "12 calls an hour" in with_client(address, work)
     started = httpx.post(
         f"{address}/gradio_api/call/v2/score", json={"text": "calm", "duration_s": 1},
-        headers={"Authorization": f"Bearer {KEY}"},
+        headers={"Authorization": f"Bearer {KEY}"}, timeout=60,
     ).json()  # fmt: skip
     events = httpx.get(f"{address}/gradio_api/call/score/{started['event_id']}", timeout=60).text
     assert "event: error" in events
@@ -166,7 +166,7 @@ def test_tools_and_endpoints_share_the_calls_of_an_hour(address: str) -> None:
 @slow
 def test_a_page_of_another_site_cannot_use_the_tools(address: str) -> None:
     """A browser says where a script came from; a person who opens the address is told what it is for."""
-    refused = httpx.post(f"{address}/gradio_api/mcp", json={}, headers={"Origin": "https://example.org"})
+    refused = httpx.post(f"{address}/gradio_api/mcp", json={}, headers={"Origin": "https://example.org"}, timeout=60)
     assert refused.status_code == 403
     assert "Model Context Protocol" in httpx.get(f"{address}/gradio_api/mcp", timeout=60).text
 
@@ -187,7 +187,7 @@ from musiscene.ui import launch_app
 folder = Path({str(tmp_path)!r})
 settings = replace(Settings(), data_dir=folder / "d", work_dir=folder / "w", port=17860, profile="sketch")
 app = launch_app(settings, block=False)
-answer = httpx.post(app.local_url + "gradio_api/mcp", json={{}})
+answer = httpx.post(app.local_url + "gradio_api/mcp", json={{}}, timeout=60)
 print(answer.status_code, answer.text)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
