@@ -199,6 +199,7 @@ def files_to_push(root: Path, repo_id: str = "", *, gpu: bool = False) -> dict[s
 
     names = [n for n in listed.split("\0") if n and not any(fnmatch(n, pattern) for pattern in LEFT_OUT)]
     found: dict[str, bytes | Path] = {name: root / name for name in sorted(set(names)) if (root / name).is_file()}
+    found |= _gallery(root)
     if gpu:
         extras = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
         more = [line for line in extras["models"] if not line.startswith("torch")]
@@ -217,6 +218,14 @@ def files_to_push(root: Path, repo_id: str = "", *, gpu: bool = False) -> dict[s
     if repo_id or gpu:
         found["README.md"] = readme.encode()
     return found
+
+
+def _gallery(root: Path) -> dict[str, bytes | Path]:
+    """What `make gallery` has made. Git is told to ignore it, but visitors of a Space are to find it."""
+    folder = root / "gallery"
+    paths = (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink())
+    inside = {path.relative_to(root): path for path in paths}
+    return {str(name): path for name, path in inside.items() if not any(part.startswith(".") for part in name.parts)}
 
 
 def push(root: Path, repo_id: str, *, gpu: bool = False, private: bool = False) -> str:

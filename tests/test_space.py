@@ -81,6 +81,20 @@ def test_a_space_gets_the_app_and_nothing_else() -> None:
     )
 
 
+def test_a_space_gets_the_gallery_that_was_made(tmp_path: Path) -> None:
+    """Though git ignores it; what it was made from, hidden files and links to elsewhere stay here."""
+    for name in ("README.md", "pyproject.toml", "requirements.txt", ".gitignore"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    for name in ("examples/index.html", "examples/media/01/msi.mp4", ".made/clip/manifest.json"):
+        (tmp_path / "gallery" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "gallery" / name).write_bytes(b"x")
+    (tmp_path / "secret").write_bytes(b"x")
+    (tmp_path / "gallery" / "examples" / "link.mp4").symlink_to(tmp_path / "secret")
+    pushed = [name for name in files_to_push(tmp_path) if name.startswith("gallery")]
+    assert pushed == ["gallery/examples/index.html", "gallery/examples/media/01/msi.mp4"]
+
+
 def test_a_refusal_of_the_hub_is_one_sentence(hub: tuple[str, list[tuple[str, bytes]]]) -> None:
     """The Space is asked for under its name; a 403 says what to do; a name that is none is not sent."""
     address, asked = hub
