@@ -1,6 +1,6 @@
 """Two hundred participants at once, and a server that is killed: is every acknowledged rating there, exactly once?
 
-    python benchmarks/study_load.py [--participants 200] [--kills 20] [--think 4] [--databases sqlite postgresql]
+    python benchmarks/study_load.py [--participants 200] [--kills 0 20] [--think 4] [--databases sqlite postgresql]
 
 Starts the server (and a private PostgreSQL) on loopback, lets simulated participants go through a whole study with a
 pause at every page, kills the server with SIGKILL again and again, and compares what was acknowledged with what is in
@@ -224,12 +224,12 @@ def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--participants", type=int, default=200)
-    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--kills", type=int, nargs="*", default=[0, 20], help="a run for each number")
     parser.add_argument("--think", type=float, default=4.0, help="mean seconds on a page; real pages take a minute")
     parser.add_argument("--databases", nargs="*", default=["sqlite", "postgresql"])
     arguments = parser.parse_args()
     for kind in arguments.databases:
-        for kills in sorted({0, arguments.kills}):
+        for kills in arguments.kills:
             folder = Path(tempfile.mkdtemp(prefix="study-load-"))
             try:
                 bundle = small_bundle(folder / "frozen", items=8)

@@ -3,8 +3,7 @@
     python benchmarks/study_rehearsal.py [--forms form-1:68 form-2:50]
 
 Makes small renditions, freezes each form, starts its server, lets everybody go through it (consent, checks, trials,
-questions, code) and analyses the database. A participant's browser knows no conditions, so the ratings are drawn by
-looking up, in the database, which soundtrack is behind an id.
+questions, code) and analyses the database.
 """
 
 from __future__ import annotations
@@ -15,14 +14,13 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
-import httpx
 import sqlalchemy as sa
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests" / "study"), str(ROOT / "benchmarks")]
 
+from served_study import Caller, walk  # noqa: E402
 from small_study import make_renditions  # noqa: E402
 from study_load import Server  # noqa: E402
 
@@ -30,42 +28,9 @@ from musiscene.mux import picture_only  # noqa: E402
 from musiscene.study.analysis.frames import study_data  # noqa: E402
 from musiscene.study.analysis.results import analyse  # noqa: E402
 from musiscene.study.database import Database  # noqa: E402
-from musiscene.study.design import Design, load_design  # noqa: E402
+from musiscene.study.design import load_design  # noqa: E402
 from musiscene.study.freezing import freeze  # noqa: E402
-from musiscene.study.schema import steps, stimuli  # noqa: E402
-from musiscene.study.simulated import Population, SimulatedRater, answer_page  # noqa: E402
-
-
-def walk(client: httpx.Client, base: str, engine: sa.Engine, design: Design, rater: SimulatedRater, person: int) -> int:
-    """One participant; how many ratings were acknowledged."""
-    token = f"person-{person:032d}"
-    view = client.post(f"{base}/enter", json={"token": token, "person": f"pid{person:05d}", "language": "en"}).json()
-    count = 0
-    while view["step"]["kind"] != "end":
-        step = view["step"]
-        answer: dict[str, Any] = answer_page(view, design)
-        if step["kind"] == "headphones":
-            with engine.connect() as connection:
-                secret = connection.execute(
-                    sa.select(steps.c.secret).where(steps.c.public_id == step["id"])
-                ).scalar_one()
-            answer = {"choices": secret["right"]}
-        elif step["kind"] in ("trial", "practice"):
-            with engine.connect() as connection:
-                query = sa.select(stimuli.c.public_id, stimuli.c.item, stimuli.c.condition)
-                known = {
-                    row.public_id: row
-                    for row in connection.execute(query.where(stimuli.c.public_id.in_(step["tracks"])))
-                }
-            for rating in answer["ratings"]:
-                track = known[rating["slot"]]
-                rating["value"] = min(100.0, max(0.0, float(round(rater.rate(person, track.item, track.condition)))))
-        save = {"token": token, "step": step["id"], "save_id": f"save-{step['number']:08d}", "answer": answer}
-        response = client.post(f"{base}/save", json=save)
-        response.raise_for_status()
-        view = response.json()
-        count += len(answer.get("ratings", []))
-    return count
+from musiscene.study.simulated import Population, SimulatedRater  # noqa: E402
 
 
 def rehearse(form: str, people: int, folder: Path) -> None:
@@ -89,16 +54,17 @@ def rehearse(form: str, people: int, folder: Path) -> None:
     engine = sa.create_engine(url)
     started = time.perf_counter()
     try:
-        with httpx.Client(timeout=60) as client:
-            base = f"http://127.0.0.1:{server.port}/study/{design.name}/api"
-            acknowledged = sum(walk(client, base, engine, design, rater, person) for person in range(1, people + 1))
+        caller = Caller(server.port, design.name)
+        acknowledged = sum(walk(caller, engine, design, rater, person) for person in range(1, people + 1))
+        caller.close()
     finally:
         server.kill()
         engine.dispose()
+    walked = time.perf_counter() - started
     result = analyse(study_data(Database(url), design.name))
     counts = result.balance[list(design.conditions)].to_numpy()
     print(
-        f"{form}, {people} participants over HTTP in {time.perf_counter() - started:.0f} s: {acknowledged} ratings "
+        f"{form}, {people} participants over HTTP in {walked:.0f} s: {acknowledged} ratings "
         f"acknowledged, {result.raw.ratings} in the main trials, {counts.min()} to {counts.max()} a cell, "
         f"{result.progress.finished} finished",
         flush=True,

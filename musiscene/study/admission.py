@@ -20,7 +20,8 @@ AWAY_AFTER = timedelta(hours=2)
 
 def one_at_a_time(connection: Connection, study_id: int) -> None:
     """Until the transaction ends, nobody else is admitted: two who come together do not take the same place."""
-    connection.execute(sa.select(studies.c.id).where(studies.c.id == study_id).with_for_update())
+    # The weaker lock (FOR NO KEY UPDATE): with the stronger one, whoever saves would wait for it with a foreign key.
+    connection.execute(sa.select(studies.c.id).where(studies.c.id == study_id).with_for_update(key_share=True))
 
 
 def came_before(connection: Connection, study_id: int, token_sha256: str, person: str | None) -> RowMapping | None:

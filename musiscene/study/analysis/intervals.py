@@ -42,8 +42,10 @@ def condition_means(ratings: pd.DataFrame, conditions: Sequence[str], seed: int 
 
     Both are drawn anew, crossed (the pigeonhole bootstrap: A. B. Owen, Annals of Applied Statistics 1, 2007,
     386-411). The percentiles are the expanded ones of T. C. Hesterberg (The American Statistician 69, 2015, 371-386):
-    those that Student's t has where the plain ones take the normal distribution, so that few items do not make the
-    interval too short; the degrees of freedom are Satterthwaite's (Biometrics 2, 1946) for the two crossed factors.
+    moved to where a symmetric distribution of the draws has Student's interval. Plain percentiles are too narrow with
+    few items, first because they take the normal distribution for Student's t, and then because draws from n values
+    spread by (n - 1)/n too little; and the crossed draws count a rating's own noise three times. The standard error
+    and Satterthwaite's degrees of freedom (Biometrics 2, 1946) are those of the two crossed factors.
 
     Args:
         ratings: Columns participant, item, condition, value.
@@ -101,20 +103,28 @@ def _interval(
     sums = ((weights_people @ filled) * weights_items).sum(axis=1)
     counts = ((weights_people @ known.astype(float)) * weights_items).sum(axis=1)
     means = sums[counts > 0] / counts[counts > 0]
-    tail = float(stats.norm.sf(stats.t.ppf(0.5 + LEVEL / 2, crossed_df(cells))))
+    df, error = crossed_error(cells)
+    spread = float(means.std())
+    widened = error / spread if spread else 1.0
+    tail = float(stats.norm.sf(stats.t.ppf(0.5 + LEVEL / 2, df) * widened))
     low, high = np.quantile(means, [tail, 1 - tail])
     return max(0.0, float(low)), min(100.0, float(high))
 
 
-def crossed_df(cells: NDArray[np.float64]) -> float:
-    """Satterthwaite's degrees of freedom of the mean of `cells` `(people, items)` with both factors random."""
+def crossed_error(cells: NDArray[np.float64]) -> tuple[float, float]:
+    """Satterthwaite's degrees of freedom of the mean of `cells` `(people, items)`, and its standard error.
+
+    Both factors are random: the squared error is that of the people's means and that of the items' means together. The
+    noise of single ratings is in both, so the error is a little too large where there are few of them.
+    """
     known = np.isfinite(cells)
     rows, columns = known.any(axis=1), known.any(axis=0)
     people, items = int(rows.sum()), int(columns.sum())
     means = np.nanmean(cells[rows], axis=1), np.nanmean(cells[:, columns], axis=0)
     of_people = float(np.var(means[0], ddof=1)) / people
     of_items = float(np.var(means[1], ddof=1)) / items
+    error = math.sqrt(of_people + of_items)
     spread = of_people**2 / (people - 1) + of_items**2 / (items - 1)
     if not spread or not math.isfinite(spread):
-        return float(min(people, items) - 1)
-    return max(1.0, (of_people + of_items) ** 2 / spread)
+        return float(min(people, items) - 1), error
+    return max(1.0, (of_people + of_items) ** 2 / spread), error
