@@ -1,7 +1,7 @@
 """Write a picture of every state of the page: `python tests/e2e/screenshots.py [FOLDER]` (screenshots/ by default).
 
-Each state is taken four times: on a desktop and on a phone of 390 pixels, light and dark. With `--docs` the two
-pictures of the README are written to docs/images/ as well.
+Each state is taken four times: on a desktop and on a phone of 390 pixels, light and dark. `--docs` takes the
+pictures of the README and of the docs instead, and writes them to docs/images/.
 """
 
 from __future__ import annotations
@@ -36,9 +36,13 @@ from e2e_page import (
     token_of,
 )
 
+from musiscene import api
+from musiscene.showcase import build_showcase
+
 DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
 EXAMPLES = REPOSITORY / "assets" / "examples"
+IMAGES = REPOSITORY / "docs" / "images"
 LARGEST_BYTES = 300_000
 
 
@@ -68,7 +72,7 @@ def main() -> None:
     """Take all of them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", nargs="?", type=Path, default=REPOSITORY / "screenshots")
-    parser.add_argument("--docs", action="store_true", help="also write the pictures of the README")
+    parser.add_argument("--docs", action="store_true", help="take the pictures of the README and the docs")
     parser.add_argument("--only", default="", metavar="WORD", help="write states whose name has this word")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
@@ -77,13 +81,18 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         folder = Path(scratch)
         with running_server(folder / "plain") as server:
-            token = _from_empty_to_results(browser, server, shot, arguments.docs)
-            _results(browser, server, shot, token)
-            _silent_blind_and_gone(browser, server, shot)
-            _languages_and_widths(browser, server, shot, token, arguments.folder)
-        install_listener(folder / "network", folder / "listening" / "data")
-        with running_server(folder / "listening", OMP_NUM_THREADS="1") as server:
-            _asking(browser, server, shot)
+            if arguments.docs:
+                _pictures(browser, server)
+            else:
+                token = _from_empty_to_results(browser, server, shot)
+                _results(browser, server, shot, token)
+                _silent_blind_and_gone(browser, server, shot)
+                _languages_and_widths(browser, server, shot, token, arguments.folder)
+        if not arguments.docs:
+            install_listener(folder / "network", folder / "listening" / "data")
+            with running_server(folder / "listening", OMP_NUM_THREADS="1") as server:
+                _asking(browser, server, shot)
+        _showcase(browser, folder / "showcase", shot, arguments.docs)
         browser.close()
 
 
@@ -91,7 +100,40 @@ def _person(browser: Browser, **options: object) -> BrowserContext:
     return browser.new_context(viewport=DESKTOP, **options)
 
 
-def _from_empty_to_results(browser: Browser, server: Server, shot: Camera, docs: bool) -> str:
+def _pictures(browser: Browser, server: Server) -> None:
+    page = open_page(_person(browser), server.url)
+    choose_clip(page, EXAMPLES / "night-drive.mp4")
+    press(page, "both")
+    token = token_of(page)
+    open_finished(page, server.url, token)
+    _rated_and_played(page)
+    _save(page.screenshot(full_page=True), IMAGES / "page.png", _page_crop)
+    phone = open_page(browser.new_context(viewport=PHONE, device_scale_factor=2, has_touch=True), server.url)
+    open_finished(phone, server.url, token)
+    _pictures_are_shown(phone)
+    phone.locator("#ms-compare").evaluate("(element) => element.scrollIntoView()")
+    phone.wait_for_timeout(500)
+    _save(phone.screenshot(), IMAGES / "phone.png", lambda image: image)
+
+
+def _rated_and_played(page: Page) -> None:
+    """Four ratings, and the fourth soundtrack at 2.6 s."""
+    _rate(page, (38, 61, 74, 88))
+    page.wait_for_function("window.musiscene.switcher.play().then(() => true)")
+    page.wait_for_function("window.musiscene.switcher.position > 2.6")
+    page.keyboard.press("4")
+    page.evaluate("window.musiscene.switcher.pause()")
+    _pictures_are_shown(page)
+    page.wait_for_timeout(500)
+
+
+def _pictures_are_shown(page: Page) -> None:
+    """No video is black because a busy machine has not decoded it yet."""
+    shown = "[...document.querySelectorAll('video')].filter((video) => video.currentSrc)"
+    page.wait_for_function(f"{shown}.every((video) => video.readyState >= 2 && !video.seeking)")
+
+
+def _from_empty_to_results(browser: Browser, server: Server, shot: Camera) -> str:
     page = open_page(_person(browser), server.url)
     shot(page, "empty")
     page.get_by_text("Settings", exact=True).click()
@@ -131,21 +173,8 @@ def _from_empty_to_results(browser: Browser, server: Server, shot: Camera, docs:
     page.wait_for_function("!document.body.classList.contains('ms-busy')", timeout=WORK_MS)
     token = token_of(page)
     open_finished(page, server.url, token)
-    _rate(page, (38, 61, 74, 88))
-    page.wait_for_function("window.musiscene.switcher.play().then(() => true)")
-    page.wait_for_function("window.musiscene.switcher.position > 2.6")
-    page.keyboard.press("4")
-    page.evaluate("window.musiscene.switcher.pause()")
-    page.wait_for_timeout(400)
+    _rated_and_played(page)
     shot(page, "results")
-    if docs:
-        page.set_viewport_size(DESKTOP)
-        _save(page.screenshot(full_page=True), REPOSITORY / "docs" / "images" / "page.png", _page_crop)
-        phone = open_page(browser.new_context(viewport=PHONE, device_scale_factor=2, has_touch=True), server.url)
-        open_finished(phone, server.url, token)
-        phone.locator("#ms-compare").evaluate("(element) => element.scrollIntoView()")
-        phone.wait_for_timeout(300)
-        _save(phone.screenshot(), REPOSITORY / "docs" / "images" / "phone.png", lambda image: image)
     return token
 
 
@@ -233,6 +262,27 @@ def _asking(browser: Browser, server: Server, shot: Camera) -> None:
     shot(page, "asking")
     page.wait_for_function("!document.querySelector('.ms-ask-entry[aria-busy]')", timeout=WORK_MS)
     shot(page, "asked")
+
+
+def _showcase(browser: Browser, folder: Path, shot: Camera, docs: bool) -> None:
+    for name in ("dawn.mp4", "rain.mp4", "slow-waltz.mp3"):
+        api.compare(EXAMPLES / name, out=folder / "made" / name, profile="sketch")
+    page = _person(browser).new_page()
+    page.goto(build_showcase([folder / "made"], folder / "site").page.as_uri())
+    page.wait_for_function("musiscene.players.length > 0")
+    page.wait_for_function("document.querySelector('article video').readyState > 1")
+    page.evaluate("Promise.resolve(musiscene.players[0].seek(4)).then(() => musiscene.players[0].choose('fusion'))")
+    page.wait_for_timeout(500)
+    shot(page, "showcase")
+    if docs:
+        _save(page.screenshot(), IMAGES / "showcase.png", lambda image: image)
+    page.locator(".present").click()
+    page.wait_for_selector("dialog[open] .stage-voices button")
+    page.keyboard.press("Enter")
+    page.wait_for_timeout(800)
+    shot(page, "presentation", full=False)
+    if docs:
+        _save(page.screenshot(), IMAGES / "presentation.png", lambda image: image)
 
 
 def _avi(path: Path) -> Path:
