@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import re
 import socket
@@ -68,6 +70,18 @@ def barriers(page: Page) -> list[str]:
     return [f"{one['id']}: {node['target']} {node['failureSummary']}" for one in found for node in one["nodes"]]
 
 
+def everything_received(log: Path) -> bytes:
+    """Addresses, headers and bodies of every response that the browser got, from its own record."""
+    parts: list[bytes] = []
+    for entry in json.loads(log.read_text("utf-8"))["log"]["entries"]:
+        response = entry["response"]
+        content = response["content"]
+        text = content.get("text", "")
+        body = base64.b64decode(text) if content.get("encoding") == "base64" else text.encode()
+        parts += [entry["request"]["url"].encode(), json.dumps(response["headers"]).encode(), body]
+    return b"\n".join(parts)
+
+
 def heading(page: Page) -> str:
     """The heading of the page that is shown."""
     return page.locator("h1").inner_text()
@@ -117,14 +131,18 @@ def to_first_trial(page: Page, address: str) -> None:
 
 @pytest.mark.parametrize("look", LOOKS)
 def test_a_whole_study(
-    new_context: Callable[..., BrowserContext], served: tuple[str, Database], frozen: Bundle, look: dict[str, object]
+    new_context: Callable[..., BrowserContext],
+    served: tuple[str, Database],
+    frozen: Bundle,
+    tmp_path: Path,
+    look: dict[str, object],
 ) -> None:
-    """By keyboard from consent to code; a reload, a second tab and typed addresses change nothing; no barriers."""
+    """By keyboard from consent to code. Reload, second tab, typed addresses change nothing; no barrier, no leak."""
     address, database = served
-    context = new_context(bypass_csp=True, **look)  # axe is put into the page by the test
+    log = tmp_path / "received.har"
+    # Axe is put into the page by the test.
+    context = new_context(bypass_csp=True, record_har_path=log, record_har_content="embed", **look)
     page = context.new_page()
-    received: list[bytes] = []
-    page.on("response", lambda response: received.append(response.url.encode() + str(response.headers).encode()))
     page.goto(address)
     expect(page.locator("h1")).to_have_text("Before you begin", timeout=SLOW_MS)
     assert barriers(page) == []
@@ -172,10 +190,14 @@ def test_a_whole_study(
     main = data.ratings[data.ratings["kind"] == "trial"]
     assert main.groupby(["item", "condition"]).size().max() == 1
     assert (data.ratings[data.ratings["kind"].isin(("trial", "repeat"))]["listened_s"] > 0.8).all()
-    told = b"\n".join(received)
+    context.close()
+    told = everything_received(log)
     tracks = [track for item in frozen.items for track in item.tracks.values()]
-    for word in [*frozen.design.conditions, "secretclip", "anchor", *(track.file for track in tracks)]:
+    words = [*frozen.design.conditions, "secretclip", "anchor", *(track.file for track in tracks)]
+    words += [track.sha256 for track in tracks] + [track.source["source_sha256"] for track in tracks]
+    for word in words:
         assert word.encode() not in told, word
+    assert told.count(b"fLaC") >= len(tracks) and b"ftyp" in told  # the media were among it
 
 
 def test_another_language(new_context: Callable[..., BrowserContext], served: tuple[str, Database]) -> None:
