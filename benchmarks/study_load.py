@@ -149,7 +149,7 @@ async def participant(client: httpx.AsyncClient, base: str, bundle: Bundle, thin
 async def until_answered(
     client: httpx.AsyncClient, url: str, body: dict[str, object], log: Log, *, timed: bool = False
 ) -> dict[str, dict[str, object]]:
-    """Post until there is an answer."""
+    """Post until there is an answer, waiting in between as the page's script does."""
     started, sent = time.perf_counter(), 0
     while True:
         sent += 1
@@ -157,7 +157,7 @@ async def until_answered(
             response = await client.post(url, json=body)
         except httpx.HTTPError:
             log.failures += 1
-            await asyncio.sleep(0.4)
+            await asyncio.sleep(min(8.0, 0.4 * 2.0 ** (sent - 1)))
             continue
         if response.status_code == 200:
             if timed:
@@ -167,7 +167,7 @@ async def until_answered(
             log.errors.append(response.text)
             raise RuntimeError(response.text)
         log.failures += 1
-        await asyncio.sleep(0.4)
+        await asyncio.sleep(min(8.0, 0.4 * 2.0 ** (sent - 1)))
 
 
 async def run(bundle: Bundle, server: Server, people: int, kills: int, think_s: float) -> Log:
