@@ -55,17 +55,27 @@ def perform(
 
 
 def phrased(notes: list[Note]) -> list[Note]:
-    """Lean into high and long notes, and ease off at the end of each phrase (before a rest of half a beat or more)."""
+    """Lean into high and long notes, grow towards the middle of each phrase, and ease off at its end (a rest of
+    half a beat or more; N. P. Todd, "The dynamics of dynamics", Journal of the Acoustical Society of America 91, 1992).
+    """
     if not notes:
         return notes
     middle = sum(note.pitch for note in notes) / len(notes)
+    rests = [
+        index + 1 == len(notes) or notes[index + 1].beat - (note.beat + note.length) >= 0.45
+        for index, note in enumerate(notes)
+    ]
     found = []
-    for index, note in enumerate(notes):
-        boost = 0.9 * (note.pitch - middle) + 3.0 * min(2.0, note.length)
-        following = notes[index + 1].beat if index + 1 < len(notes) else note.beat + note.length + 1
-        if following - (note.beat + note.length) >= 0.45:
-            boost -= 7.0
-        found.append(note._replace(velocity=max(40, min(115, round(82 + boost)))))
+    begin = 0
+    for end in (index for index, rest in enumerate(rests) if rest):
+        first, span = notes[begin].beat, max(1.0, notes[end].beat - notes[begin].beat)
+        for index in range(begin, end + 1):
+            note = notes[index]
+            along = (note.beat - first) / span
+            boost = 1.1 * (note.pitch - middle) + 3.0 * min(2.0, note.length) + 16.0 * along * (1.0 - along) - 2.0
+            boost -= 7.0 if rests[index] else 0.0
+            found.append(note._replace(velocity=max(40, min(115, round(82 + boost)))))
+        begin = end + 1
     return found
 
 

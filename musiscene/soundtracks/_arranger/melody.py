@@ -18,13 +18,13 @@ _OUTLINES_OPEN = ((0, 1, 2, 1), (0, 1, 0, 1), (0, 1, 3, 1), (1, 0, 2, 1), (0, -1
 _OUTLINES_CLOSE = ((0, 1, 3, 0), (1, 3, 2, 0), (0, 2, 3, 0), (2, 3, 1, 0))
 _SECTION_LEVEL = {"I": 0, "A": 0, "B": 2, "C": -1}
 _SPARED = {
-    "major": (5, 11),
+    "major": (9, 11),
     "minor": (2, 8),
-    "harmonic minor": (2, 5),
-    "dorian": (2, 5),
-    "phrygian": (5, 8),
-    "lydian": (2, 11),
-    "mixolydian": (2, 5),
+    "harmonic minor": (2,),
+    "dorian": (2,),
+    "phrygian": (8,),
+    "lydian": (2, 9),
+    "mixolydian": (2, 9),
 }
 """Degrees that a tune may do without, in semitones above the tonic; what marks the mode is not among them."""
 _WINDOW = 7
@@ -55,7 +55,9 @@ class Composer:
         self._spared = rng.choice(_SPARED.get(harmony.mode, (12,))) if rng.random() < 0.75 else 12
         # Sing in the upper middle of the range; leave room above for the climax.
         self._home = min(low + round(0.5 * (high - low)), high - 8)
-        self._ideas = Inventor(style, self._meter, density, rng)
+        # The faster the music, the plainer its rhythm has to be.
+        plainness = min(1.0, max(0.0, (180.0 - frame.clock.usual_bpm()) / 50.0))
+        self._ideas = Inventor(self._meter, density, style.syncopation * plainness, style, rng)
         first = self._ideas.invent()
         self._motifs = {"I": first, "A": first, "B": self._ideas.contrast(first)}
         self._motifs["C"] = self._ideas.matched(first.with_tail_first())
@@ -171,9 +173,9 @@ class Composer:
         return notes
 
     def _stable(self, near: int, chord: theory.Chord, beat: float) -> int:
-        """A tone of the chord, and one of the tonic's chord if there is one not far away: a tune circles its key."""
+        """A tone of the chord: the key's tonic or third if it has them not far away, since a tune circles its key."""
         tonic, mode = self._harmony.key_at(beat)
-        home = {(tonic + degree) % 12 for degree in (0, 3 if mode in theory.MINOR_MODES else 4, 7)}
+        home = {tonic, (tonic + (3 if mode in theory.MINOR_MODES else 4)) % 12}
         shared = tuple(tone for tone in chord.core if tone in home)
         pitch = theory.nearest(near, shared or chord.core, self._low, self._high)
         return pitch if abs(pitch - near) <= 3 else theory.nearest(near, chord.core, self._low, self._high)
@@ -184,9 +186,7 @@ class Composer:
         if phrase.closing and not phrase.last and tonic in chord.tones:
             return theory.nearest(near, (tonic,), self._low, self._high)
         others = tuple(tone for tone in chord.core if tone != tonic) or chord.core
-        dominant = (tonic + 7) % 12
-        pitch = theory.nearest(near, (dominant,) if dominant in others else others, self._low, self._high)
-        return pitch if abs(pitch - near) <= 4 else theory.nearest(near, others, self._low, self._high)
+        return theory.nearest(near, others, self._low, self._high)
 
     def _approach(self, note: Note, goal: Note) -> Note:
         """The note before the goal comes from the side, by step."""

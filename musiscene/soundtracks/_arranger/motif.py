@@ -48,10 +48,19 @@ def landing_beat(beats: int) -> float:
 
 
 class Inventor:
-    """Invents the motifs of a piece; few ways of dividing a beat mark them all."""
+    """Invents the motifs of a piece; few ways of dividing a beat mark them all.
 
-    def __init__(self, style: Style, meter: Meter, density: float, rng: random.Random) -> None:
-        self._style, self._meter, self._density, self._rng = style, meter, density, rng
+    Args:
+        meter: The bars.
+        density: Notes a beat, roughly.
+        syncopation: Chance that a beat is anticipated.
+        style: Its tempo and swing decide how beats are divided.
+        rng: Chance.
+    """
+
+    def __init__(self, meter: Meter, density: float, syncopation: float, style: Style, rng: random.Random) -> None:
+        self._meter, self._density, self._syncopation = meter, density, syncopation
+        self._style, self._rng = style, rng
         # Either walking or running: one length of note is heard most in a melody.
         self._plain = rng.choice((0.4, 1.2)) if density < 1.5 else 0.4
         self._divisions = self._chosen_divisions()
@@ -90,7 +99,7 @@ class Inventor:
     def _chosen_divisions(self) -> list[tuple[tuple[float, ...], float]]:
         """One or two ways of dividing a beat, which then mark the whole melody: more would not be remembered."""
         slow = self._style.tempo[1] < 90
-        density, syncopation = self._density, self._style.syncopation
+        density, syncopation = self._density, self._syncopation
         choices: list[tuple[tuple[float, ...], float]] = [((0.0, 0.5), 0.6), ((0.5,), 0.4 * syncopation)]
         if self._style.swing < 0.6:  # swung pairs are long and short already
             choices += [
@@ -144,7 +153,7 @@ class Inventor:
             if beat == 0 and not chosen:
                 chosen = (0.0,)
             onsets += [beat + part for part in chosen]
-        if rng.random() < self._style.syncopation and len(onsets) > 2 and not meter.compound:
+        if rng.random() < self._syncopation and len(onsets) > 2 and not meter.compound:
             index = rng.randrange(1, len(onsets))
             moved = onsets[index] - 0.5
             if abs(onsets[index] - round(onsets[index])) < 1e-6 and moved - onsets[index - 1] >= 0.25:

@@ -108,12 +108,13 @@ class Session:
 
     def _melody(self, seat: Seat, rng: random.Random) -> list[Note]:
         instrument = seat.instrument
+        high = min(instrument.high, seat.layer.register + 12)
         composer = Composer(
             self.style,
             self.frame,
             self.harmony,
-            max(instrument.low, seat.layer.register - 14),
-            min(instrument.high, seat.layer.register + 12),
+            max(instrument.low, min(seat.layer.register - 14, high - 16)),
+            high,
             rng,
             density=self._density(),
             pentatonic=self.brief.region in ("japanese", "chinese", "african", "andean"),
