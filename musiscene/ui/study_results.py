@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import anyio
 import anyio.to_thread
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
@@ -87,13 +88,15 @@ def results_routes(database: Database, password: str) -> list[Route]:
     if not password:
         return []
     door = Door(password)
+    # A report takes seconds of a processor that participants need: one at a time.
+    making = anyio.CapacityLimiter(1)
 
     def guarded(make: Callable[[Request], Response]) -> Callable[[Request], object]:
         async def endpoint(request: Request) -> Response:
             if not door.admits(request.cookies.get(COOKIE, ""), time.time()):
                 return RedirectResponse("/results", 303, _HEADERS)
             try:
-                return await anyio.to_thread.run_sync(make, request)
+                return await anyio.to_thread.run_sync(make, request, limiter=making)
             except MusisceneError as error:
                 return PlainTextResponse(str(error), 404, _HEADERS)
             except Exception as error:  # noqa: BLE001 - a defect becomes an id of the log, never a traceback
@@ -104,7 +107,7 @@ def results_routes(database: Database, password: str) -> list[Route]:
     async def index(request: Request) -> Response:
         if not door.admits(request.cookies.get(COOKIE, ""), time.time()):
             return _login()
-        return await anyio.to_thread.run_sync(_index, database)
+        return await anyio.to_thread.run_sync(_index, database, limiter=making)
 
     async def login(request: Request) -> Response:
         form = await request.form(max_files=0, max_fields=4, max_part_size=4096)
