@@ -1,6 +1,6 @@
 """Are the arranger's melodies like melodies? Its notes beside those of well-known ones, and beside random notes.
 
-    python benchmarks/arranger_material.py [--json] [--pieces N]
+    python benchmarks/arranger_material.py [--json] [--pieces N] [--first-seed N] [--words "a piece in the style {}"]
 
 The yardstick is `melodies.txt`: melodies in the public domain, counted here. A figure of the arranger is inside when it
 lies between the 5th and the 95th percentile over those melodies, widened by a tenth of that distance. Printed are the
@@ -22,10 +22,11 @@ from pathlib import Path
 import numpy as np
 import pretty_midi
 
+from musiscene.soundtracks._arranger.compose import compose
+from musiscene.soundtracks._arranger.midi import write
 from musiscene.soundtracks._arranger.styles import STYLES
 from musiscene.soundtracks._arranger.theory import pitch_class
-from musiscene.soundtracks.sketch import load
-from musiscene.types import Caption, CaptionKind, Job, ScoreRequest
+from musiscene.soundtracks.sketch import read_brief
 
 MELODIES = Path(__file__).with_name("melodies.txt")
 EXCERPT = 40
@@ -73,29 +74,26 @@ def _entropy(values: np.ndarray) -> float:
     return float(-(shares * np.log2(shares)).sum())
 
 
-def ours(pieces: int) -> tuple[dict[str, Notes], list[float]]:
-    """Melodies of the arranger, as many takes of each style, and the spread of velocities within each part."""
-    generator = load({})
+def ours(pieces: int, first_seed: int, words: str) -> tuple[dict[str, Notes], dict[str, list[float]]]:
+    """Melodies of the arranger, as many takes of each style, and how far velocities spread within parts, by role."""
     found: dict[str, Notes] = {}
-    spreads = []
+    spreads: dict[str, list[float]] = {}
     for style in sorted(STYLES):
-        for seed in range(pieces):
-            caption = Caption(CaptionKind.MUSIC, f"a piece in the style {style}", "benchmark")
-            request = ScoreRequest(caption, 40.0, seed, overrides={"style": style})
-            track = next(iter(generator.generate([request], Job())))
-            midi = pretty_midi.PrettyMIDI(io.BytesIO(track.midi))
-            spreads += [
-                float(np.std([note.velocity for note in part.notes]))
-                for part in midi.instruments
-                if len(part.notes) > 15
-            ]
+        for seed in range(first_seed, first_seed + pieces):
+            text = words.format(style.replace("_", " "))
+            brief = read_brief(text).with_overrides({"style": style})
+            piece = compose(brief, text=text, seed=seed, duration_s=40.0)
+            midi = pretty_midi.PrettyMIDI(io.BytesIO(write(piece)))
+            for part, read in zip(piece.parts, midi.instruments, strict=True):
+                if len(read.notes) > 15:
+                    spread = float(np.std([note.velocity for note in read.notes]))
+                    spreads.setdefault(part.role, []).append(spread)
             melody = next((part.notes for part in midi.instruments if "(melody)" in part.name), [])
             if len(melody) > 11:
-                beat_s = 60.0 / float(track.provenance["written"]["tempo_bpm"])
+                beat_s = 60.0 / float(str(piece.facts["tempo_bpm"]))
                 gaps = np.diff([*(note.start for note in melody), melody[-1].end]) / beat_s
-                found[f"{style} {seed}"] = [(n.pitch, float(gap)) for n, gap in zip(melody, gaps, strict=True)][
-                    :EXCERPT
-                ]
+                notes = [(note.pitch, float(gap)) for note, gap in zip(melody, gaps, strict=True)]
+                found[f"{style} {seed}"] = notes[:EXCERPT]
         print(style, file=sys.stderr)
     return found, spreads
 
@@ -112,9 +110,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--pieces", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=1000)
+    parser.add_argument("--words", default="a piece in the style {}")
     chosen = parser.parse_args()
     known = [figures(notes) for notes in known_melodies().values()]
-    melodies, spreads = ours(chosen.pieces)
+    melodies, spreads = ours(chosen.pieces, chosen.first_seed, chosen.words)
     made = [figures(notes) for notes in melodies.values()]
     random_ones = noise(60)
     report: dict[str, object] = {"known_melodies": len(known), "pieces": len(made), "figures": {}}
@@ -135,13 +135,16 @@ def main() -> None:
             "random_inside": inside(random_ones),
         }
     report["figures"] = rows
-    report["velocity_spread_within_a_part"] = [float(value) for value in np.percentile(spreads, [5, 50, 95])]
+    report["velocity_spread"] = {
+        role: [float(value) for value in np.percentile(values, [5, 50, 95])]
+        for role, values in {**spreads, "all": [one for values in spreads.values() for one in values]}.items()
+    }
     if chosen.json:
         print(json.dumps(report))
         return
     for name, row in rows.items():
         print(f"{name:20s}", "  ".join(f"{key} {value:.2f}" for key, value in row.items()))
-    print("velocity spread within a part (5, 50, 95 %):", report["velocity_spread_within_a_part"])
+    print("velocity spread within a part (5, 50, 95 %), by role:", report["velocity_spread"])
 
 
 if __name__ == "__main__":

@@ -158,7 +158,7 @@ class Composer:
                     moved = theory.steps_from(pitch, -steps[index - 1], classes)
                 pitch = moved
                 strong = self._meter.weight(onset) >= 0.7 or length >= 1.5
-                tones = tuple(tone for tone in chord.tones if tone in chord.core or tone in classes)[:4]
+                tones = self._held_tones(chord, start + onset, classes)
                 if strong and pitch % 12 not in tones:
                     # Onto the chord, on towards where the motif goes, and not back to the note it came from.
                     lean = 0.6 if steps[index - 1] > 0 else -0.6
@@ -176,9 +176,19 @@ class Composer:
         """A tone of the chord: the key's tonic or third if it has them not far away, since a tune circles its key."""
         tonic, mode = self._harmony.key_at(beat)
         home = {tonic, (tonic + (3 if mode in theory.MINOR_MODES else 4)) % 12}
-        shared = tuple(tone for tone in chord.core if tone in home)
-        pitch = theory.nearest(near, shared or chord.core, self._low, self._high)
-        return pitch if abs(pitch - near) <= 3 else theory.nearest(near, chord.core, self._low, self._high)
+        tones = self._held_tones(chord, beat, chord.core)
+        shared = tuple(tone for tone in tones if tone in home)
+        pitch = theory.nearest(near, shared or tones, self._low, self._high)
+        return pitch if abs(pitch - near) <= 3 else theory.nearest(near, tones, self._low, self._high)
+
+    def _held_tones(self, chord: theory.Chord, beat: float, classes: tuple[int, ...]) -> tuple[int, ...]:
+        """Tones of the chord to stay on: those of the key where it has two, which hold a tune together over strange
+        chords.
+        """
+        key = self._harmony.scale_at(beat)
+        tones = tuple(tone for tone in chord.tones if tone in chord.core or tone in classes)[:4]
+        common = tuple(tone for tone in tones if tone in key)
+        return common if len(common) >= 2 else tones
 
     def _goal(self, beat: float, near: int, phrase: Phrase) -> int:
         """Where a phrase ends: the tonic when it closes, another tone of the chord when it leaves things open."""
@@ -203,14 +213,14 @@ class Composer:
             return notes
         index = rng.choice(long)
         note = notes[index]
-        scale = self._harmony.scale_at(note.beat)
+        scale = self._scale_for(self._harmony.at(note.beat), note.beat)
         neighbour = self._kept(theory.steps_from(note.pitch, rng.choice((1, 1, -1)), scale))
-        long = 0.75 if self._ideas.dotted else 0.5
+        first_length = 0.75 if self._ideas.dotted else 0.5
         held = note.length - 1.0 if note.length >= 1.5 else 0.0
         kept = [note._replace(length=held)] if held else []
         pair = (neighbour, note.pitch) if held else (note.pitch, neighbour)
-        first = Note(note.beat + held, long, pair[0], note.velocity)
-        second = Note(first.beat + long, note.length - held - long, pair[1], note.velocity)
+        first = Note(note.beat + held, first_length, pair[0], note.velocity)
+        second = Note(first.beat + first_length, note.length - held - first_length, pair[1], note.velocity)
         return [*notes[:index], *kept, first, second, *notes[index + 1 :]]
 
     def _scale_for(self, chord: theory.Chord, beat: float) -> tuple[int, ...]:
