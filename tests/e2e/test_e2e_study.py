@@ -116,6 +116,7 @@ def to_first_trial(page: Page, address: str) -> None:
     page.get_by_role("button", name="I take part", exact=True).press("Enter")
     expect(page.locator("h1")).to_have_text("Set the volume", timeout=SLOW_MS)
     expect(page.get_by_role("button", name="Play")).to_be_enabled(timeout=SLOW_MS)
+    assert barriers(page) == []
     page.get_by_role("button", name="Play").press("Enter")
     expect(page.get_by_role("button", name="Continue")).to_be_enabled(timeout=SLOW_MS)
     next_page(page, "Continue")
@@ -123,6 +124,8 @@ def to_first_trial(page: Page, address: str) -> None:
         expect(page.locator("h2")).to_have_text(f"Round {number} of 6", timeout=SLOW_MS)
         page.get_by_role("button", name="Play the three noises").press("Enter")
         expect(page.get_by_role("button", name="Noise 1")).to_be_enabled(timeout=SLOW_MS)
+        if number == 2:
+            assert barriers(page) == []
         page.get_by_role("button", name="Noise 1").press("Enter")
     expect(page.locator("h1")).to_have_text("Practice", timeout=SLOW_MS)
     rate(page)
