@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from musiscene.media.frames import Frames, frames_at, iter_frames, iter_frames_at, sample_frames
     from musiscene.media.levelling import normalize_loudness
     from musiscene.media.loudness import Loudness, measure_loudness
+    from musiscene.media.packets import Packets, scan_packets
     from musiscene.media.probing import probe
+    from musiscene.media.stretches import Stretch, iter_stretches
     from musiscene.media.waveforms import fit_duration, waveform_envelope, write_wav
 
 _HOME = {
@@ -35,6 +37,10 @@ _HOME = {
     "Loudness": "loudness",
     "measure_loudness": "loudness",
     "normalize_loudness": "levelling",
+    "Packets": "packets",
+    "scan_packets": "packets",
+    "Stretch": "stretches",
+    "iter_stretches": "stretches",
     "probe": "probing",
     "fit_duration": "waveforms",
     "waveform_envelope": "waveforms",
@@ -45,6 +51,8 @@ __all__ = [
     "Audio",
     "Frames",
     "Loudness",
+    "Packets",
+    "Stretch",
     "atomic_path",
     "concatenate",
     "content_hash",
@@ -54,11 +62,13 @@ __all__ = [
     "frames_at",
     "iter_frames",
     "iter_frames_at",
+    "iter_stretches",
     "measure_loudness",
     "normalize_loudness",
     "probe",
     "read_audio",
     "sample_frames",
+    "scan_packets",
     "waveform_envelope",
     "write_wav",
 ]

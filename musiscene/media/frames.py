@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
 
 import av.error
 import numpy as np
@@ -14,21 +13,16 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from musiscene.errors import MissingStreamError, RequestError, UnreadableMediaError
+from musiscene.errors import RequestError, UnreadableMediaError
 from musiscene.media.ahead import ahead
-from musiscene.media.color import fitted_size, to_rgb
-from musiscene.media.container import DECODE_ERRORS, discard_others, opened, prepare_decoder, stream_start_s
-from musiscene.media.orientation import display_matrix, upright
+from musiscene.media.container import stream_start_s
+from musiscene.media.decoding import economy, need_picture, opened_picture, picture_of, timed_frames
 from musiscene.types import Clip, Images, Job
 
 _SEEK_GAP_S = 3.0
 """Without an index, decoding this much is dearer than looking for a key frame."""
-_MAX_BAD_PACKETS = 3000
 _WORK_PIXELS = 1920 * 1080 * 3600
 """Pixels that may be decoded to land exactly on each time; beyond that the nearest key frame stands in."""
-_LIGHT_PIXELS = 1920 * 1080 * 1500
-_HEAVY_PIXELS = 1920 * 1080 * 9000
-_KEY_FRAME_EVERY_S = 2.0
 _DECODED_AHEAD = 3
 """Decoded pictures that may wait to be converted; at 4K one takes 12 MB and more."""
 
@@ -75,7 +69,7 @@ def sample_frames(
         UnreadableMediaError: Not one picture could be decoded.
         Stopped: `job` was stopped.
     """
-    _need_picture(clip)
+    need_picture(clip)
     end_s = clip.duration_s if end_s is None else min(end_s, clip.duration_s)
     if count < 1:
         raise RequestError(f"At least one frame must be asked for, got {count}.")
@@ -121,15 +115,15 @@ def iter_frames_at(
         Stopped: `job` was stopped.
     """
     job = job or Job()
-    _need_picture(clip)
+    need_picture(clip)
     targets = np.asarray(times_s, dtype=np.float64)
     if not targets.size or np.any(np.diff(targets) < 0):
         raise RequestError("Frames are asked for at one or more ascending times.")
     last: tuple[float, NDArray[np.uint8]] | None = None
-    with _picture(clip) as (container, stream):
+    with opened_picture(clip) as (container, stream):
         for number, (time_s, frame) in enumerate(_shown_at(container, stream, clip, targets, job), start=1):
             if last is None or last[0] != time_s:
-                last = time_s, _image(frame, max_side)
+                last = time_s, picture_of(frame, max_side)
             yield last
             job.progress(number / targets.size, "Looking at the picture")
 
@@ -145,8 +139,8 @@ def iter_frames(
 ) -> Iterator[tuple[float, NDArray[np.uint8]]]:
     """The clip's pictures in order, as `(seconds, (height, width, 3) uint8 RGB)`.
 
-    For analysis, not for show: of long or large clips the pictures that no other one refers to are left out, and of
-    very long ones all but the key frames (encoders put one at most cuts), so the steps between times vary.
+    For analysis, not for show: of long or large clips the pictures that no other one refers to are left out, so the
+    steps between times vary. Where even that is too much, `iter_stretches` looks at parts.
 
     Args:
         clip: Has a picture.
@@ -163,22 +157,22 @@ def iter_frames(
         Stopped: `job` was stopped.
     """
     job = job or Job()
-    _need_picture(clip)
+    need_picture(clip)
     end_s = clip.duration_s if end_s is None else min(end_s, clip.duration_s)
     if not 0 <= start_s < end_s or (fps is not None and fps <= 0):
         raise RequestError(f"Frames between {start_s:.2f} s and {end_s:.2f} s at {fps} a second cannot be had.")
     step_s = 0.0 if fps is None else 1.0 / fps
     shown = False
-    with _picture(clip, _economy(clip, end_s - start_s, fps)) as (container, stream):
+    with opened_picture(clip, economy(clip, end_s - start_s, fps)) as (container, stream):
         origin_s = stream_start_s(stream)
         if start_s > _SEEK_GAP_S:
             _seek(container, stream, origin_s + start_s)
-        decoded = ((seconds - origin_s, frame) for frame, seconds in _timed(container, stream, clip, job))
+        decoded = ((seconds - origin_s, frame) for frame, seconds in timed_frames(container, stream, clip, job))
         # Decoding and converting take about as long as each other where pictures are large: they share the work.
         with closing(ahead(_on_grid(decoded, start_s, end_s, step_s), _DECODED_AHEAD)) as pictures:
             for time_s, frame in pictures:
                 shown = True
-                yield max(0.0, time_s), _image(frame, max_side)
+                yield max(0.0, time_s), picture_of(frame, max_side)
                 job.progress((time_s - start_s) / (end_s - start_s), "Watching the picture")
     if not shown:
         raise UnreadableMediaError(f"No picture of {clip.path.name} could be decoded in the part that was asked for.")
@@ -199,62 +193,6 @@ def _on_grid(
         next_s = max(next_s + step_s, time_s + step_s / 2) if step_s else 0.0
 
 
-def _need_picture(clip: Clip) -> None:
-    if not clip.has_video or clip.video_stream is None:
-        raise MissingStreamError(f"{clip.path.name} has no picture; a video is needed here.")
-
-
-class _picture:  # noqa: N801
-    """Context manager: the container and the chosen video stream, its decoder ready."""
-
-    def __init__(self, clip: Clip, options: dict[str, str] | None = None) -> None:
-        self._clip = clip
-        self._options = options or {}
-        self._opened: Any = opened(clip.path)
-
-    def __enter__(self) -> tuple[InputContainer, VideoStream]:
-        container: InputContainer = self._opened.__enter__()
-        stream = container.streams[self._clip.video_stream or 0]
-        options = dict(self._options)
-        skip_frame = options.pop("skip_frame", "DEFAULT")
-        prepare_decoder(stream, options)
-        context: Any = stream.codec_context
-        context.skip_frame = skip_frame
-        discard_others(container, stream)
-        assert isinstance(stream, VideoStream)
-        return container, stream
-
-    def __exit__(self, *exception: Any) -> None:
-        self._opened.__exit__(*exception)
-
-
-def _timed(container: InputContainer, stream: VideoStream, clip: Clip, job: Job) -> Iterator[tuple[VideoFrame, float]]:
-    """Decoded frames with their time on the container's clock; damaged packets are left out."""
-    step_s = 1.0 / (clip.fps or 25.0)
-    time_base = float(stream.time_base or 0)
-    last_s: float | None = None
-    bad = 0
-    for packet in container.demux(stream):
-        job.check()
-        try:
-            frames = packet.decode()
-        except EOFError:
-            return
-        except DECODE_ERRORS:
-            bad += 1
-            if bad > _MAX_BAD_PACKETS:
-                return
-            continue
-        for frame in frames:
-            stamp = frame.pts if frame.pts is not None else frame.dts
-            if stamp is not None:
-                seconds = stamp * time_base
-            else:
-                seconds = stream_start_s(stream) if last_s is None else last_s + step_s
-            last_s = seconds
-            yield frame, seconds
-
-
 def _shown_at(
     container: InputContainer, stream: VideoStream, clip: Clip, targets: NDArray[np.float64], job: Job
 ) -> Iterator[tuple[float, VideoFrame]]:
@@ -264,7 +202,7 @@ def _shown_at(
     exact = plan.work_pixels(targets, origin_s) <= _WORK_PIXELS
     held: tuple[VideoFrame, float] | None = None
     pending: tuple[VideoFrame, float] | None = None
-    frames = _timed(container, stream, clip, job)
+    frames = timed_frames(container, stream, clip, job)
     position_s = origin_s
     done = 0
     for target in targets:
@@ -277,7 +215,7 @@ def _shown_at(
         else:
             jump = key_s > position_s + 1e-3
         if jump and _seek(container, stream, wanted_s):
-            frames = _timed(container, stream, clip, job)
+            frames = timed_frames(container, stream, clip, job)
             held = pending = None
         while pending is None or pending[1] <= wanted_s:
             if pending is not None:
@@ -340,31 +278,6 @@ def _seek(container: InputContainer, stream: VideoStream, seconds: float) -> boo
     except av.error.FFmpegError:
         return False
     return True
-
-
-def _economy(clip: Clip, length_s: float, fps: float | None) -> dict[str, str]:
-    """Decoder options that leave out what an analysis of a long clip can do without."""
-    rate = clip.fps or 25.0
-    pixels = length_s * rate * (clip.width or 0) * (clip.height or 0)
-    if pixels <= _LIGHT_PIXELS:
-        return {}
-    options = {"skip_loop_filter": "all", "flags2": "+fast"}
-    if fps is not None and fps <= rate / 2:
-        options["skip_frame"] = "NONREF"
-    if pixels > _HEAVY_PIXELS and _key_frame_gap_s(clip) <= _KEY_FRAME_EVERY_S:
-        options["skip_frame"] = "NONKEY"
-    return options
-
-
-def _key_frame_gap_s(clip: Clip) -> float:
-    with opened(clip.path) as container:
-        index = container.streams[clip.video_stream or 0].index_entries
-        keys = sum(entry.is_keyframe for entry in index)
-    return clip.duration_s / keys if keys > 1 else float("inf")
-
-
-def _image(frame: VideoFrame, max_side: int | None) -> NDArray[np.uint8]:
-    return upright(to_rgb(frame, *fitted_size(frame.width, frame.height, max_side)), display_matrix(frame))
 
 
 def _resized(image: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.uint8]:

@@ -25,9 +25,10 @@ READING_SHARE = 0.85
 
 @dataclass(frozen=True)
 class Picture:
-    """What is known of a clip's picture."""
+    """What is known of a clip's picture; `seen_share` of its length was looked at."""
 
     duration_s: float
+    seen_share: float
     cuts: tuple[Cut, ...]
     motion: Motion
     light: Light
@@ -58,6 +59,7 @@ class Picture:
         """JSON-ready, with units in the names."""
         return {
             "duration_s": round(self.duration_s, 3),
+            "seen_share": round(self.seen_share, 3),
             "shots": self.shots,
             "cuts_s": [round(cut.time_s, 3) for cut in self.cuts],
             "cut_kinds": [cut.kind for cut in self.cuts],
@@ -93,9 +95,9 @@ def _put_together(reading: Reading, duration_s: float, job: Job) -> Picture:
         searching = beside.submit(find_people, reading.kept, Job(stop=job.stop))
         cuts = find_cuts(reading, job)
         cuts_s = [cut.time_s for cut in cuts]
-        motion = measure_motion(reading.steps, cuts_s, duration_s)
-        light = measure_light(reading.thumbs)
-        colour = measure_colour(reading.thumbs, reading.kept)
+        motion = measure_motion(reading.steps, cuts_s, duration_s, in_parts=reading.share < 1.0)
+        light = measure_light(reading.even_thumbs)
+        colour = measure_colour(reading.even_thumbs, reading.kept)
         look = measure_look(reading)
         job.progress(0.9, "Looking for people")
         people = searching.result()
@@ -109,4 +111,6 @@ def _put_together(reading: Reading, duration_s: float, job: Job) -> Picture:
         saturation=colour.saturation,
     )
     strip = make_strip(reading.kept, reading.kept_s)
-    return Picture(duration_s, tuple(cuts), motion, light, colour, people, look, development, mood, strip)
+    return Picture(
+        duration_s, reading.share, tuple(cuts), motion, light, colour, people, look, development, mood, strip
+    )

@@ -149,7 +149,6 @@ class _Finder:
             "coarse": coarse,
             "fine": fine,
             "towards": min(towards / 40.0, 1.2),
-            "changed": _changed(first, last),
             "alike": likeness(*ends),
             "leap": min(leap, 0.8),
             "back": float(np.clip(back, -0.3, 0.1)),
@@ -158,7 +157,11 @@ class _Finder:
             "length": float(np.log(length_s)),
             **self._kinships(middle, length_s),
         }
-        return _BIAS + sum(weight * evidence[name] for name, weight in _WEIGHTS.items())
+        score = _BIAS + sum(_WEIGHTS[name] * value for name, value in evidence.items())
+        # What has changed is dear to measure, and a share of at most 1: spared where even that would not suffice.
+        if score + _WEIGHTS["changed"] <= LEAST_SCORE:
+            return -np.inf
+        return score + _WEIGHTS["changed"] * _changed(first, last)
 
     def _kinships(self, middle: float, length_s: float) -> dict[str, float]:
         """Kinship across the middle, over a short and a long time, and within what lies before and after."""

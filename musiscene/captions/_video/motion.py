@@ -47,6 +47,8 @@ class ShotMotion:
     moving: float
     sure: float = 0.0
     """Share of the time at which it can be told whether the camera moves."""
+    seen_s: float = 0.0
+    """Seconds of it in which motion was measured."""
 
     @property
     def length_s(self) -> float:
@@ -89,25 +91,32 @@ class Motion:
         }
 
 
-def measure_motion(steps: tuple[CameraStep, ...], cuts_s: list[float], duration_s: float) -> Motion:
-    """Motion from the camera steps of a clip of `duration_s`, cut at `cuts_s`."""
+def measure_motion(
+    steps: tuple[CameraStep, ...], cuts_s: list[float], duration_s: float, *, in_parts: bool = False
+) -> Motion:
+    """Motion from the camera steps of a clip of `duration_s`, cut at `cuts_s`.
+
+    Where a film was only read `in_parts`, each shot counts with the time that was looked at, not with its length.
+    """
     edges = [0.0, *cuts_s, max(duration_s, *(step.end_s for step in steps), 1e-3) if steps else duration_s]
     shots = []
     for start_s, end_s in pairwise(edges):
         inside = [step for step in steps if step.start_s >= start_s - 0.02 and step.end_s <= end_s + 1e-6]
         shots.append(_shot(inside, start_s, end_s))
     valid = [step for step in steps if not any(step.start_s + 1e-6 < cut <= step.end_s for cut in cuts_s)]
-    curve = _curve(valid, duration_s)
-    level = float(np.mean(curve)) if curve else 0.0
+    curve = _curve(valid, duration_s, in_parts)
+    level = float(np.mean(_levels(valid) if in_parts else curve)) if curve else 0.0
+    weights = [shot.seen_s if in_parts else shot.length_s for shot in shots]
     word = next(name for bound, name in LEVELS if level < bound)
     by_kind: dict[str, float] = {}
-    for shot in shots:
-        by_kind[shot.kind] = by_kind.get(shot.kind, 0.0) + shot.length_s
+    for shot, weight in zip(shots, weights, strict=True):
+        by_kind[shot.kind] = by_kind.get(shot.kind, 0.0) + weight
     total = sum(by_kind.values()) or 1.0
     top = max(by_kind, key=lambda kind: by_kind[kind])
     kind = top if by_kind[top] / total >= 0.5 else "mixed"
-    own = sum(shot.length_s for shot in shots if shot.own > OWN_SPEED and shot.moving > 0.06)
-    sure = sum(shot.length_s * shot.sure for shot in shots) / total
+    by_itself = [shot.own > OWN_SPEED and shot.moving > 0.06 for shot in shots]
+    own = sum(weight for weight, moves in zip(weights, by_itself, strict=True) if moves)
+    sure = sum(weight * shot.sure for shot, weight in zip(shots, weights, strict=True)) / total
     return Motion(kind, level, word, curve, tuple(shots), own / total > 0.4, sure)
 
 
@@ -131,7 +140,8 @@ def _shot(steps: list[CameraStep], start_s: float, end_s: float) -> ShotMotion:
     kind = _kind(mean, steady, wander, resting, own, moving)
     right, down, zoom = (float(v) for v in mean)
     sure = float(np.mean([step.trust > 0 for step in steps]))
-    return ShotMotion(start_s, end_s, kind, right, down, zoom, jitter, own, moving, sure)
+    seen_s = sum(step.end_s - step.start_s for step in steps)
+    return ShotMotion(start_s, end_s, kind, right, down, zoom, jitter, own, moving, sure, seen_s)
 
 
 def _kind(
@@ -160,17 +170,22 @@ def _smooth(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
     return np.convolve(padded, np.ones(width) / width, mode="valid")
 
 
-def _curve(steps: list[CameraStep], duration_s: float) -> tuple[float, ...]:
+def _levels(steps: list[CameraStep]) -> NDArray[np.float64]:
     """Share 1 - exp(-speed / 0.2 widths a second): 0 for a still picture, 0.5 for 0.14 widths a second."""
+    speed = np.array([max(0.0, max(step.speed, step.own) - 0.006) for step in steps])
+    return np.asarray(1.0 - np.exp(-speed / 0.2))
+
+
+def _curve(steps: list[CameraStep], duration_s: float, in_parts: bool) -> tuple[float, ...]:
+    """Mean level at points evenly spaced over the clip; points at which little or nothing was seen are filled in."""
     if not steps or duration_s <= 0:
         return ()
     points = int(np.clip(round(duration_s * 4), 2, CURVE_POINTS))
     times = np.array([(step.start_s + step.end_s) / 2 for step in steps])
-    speed = np.array([max(0.0, max(step.speed, step.own) - 0.006) for step in steps])
-    level = 1.0 - np.exp(-speed / 0.2)
+    level = _levels(steps)
     bins = np.minimum((times / duration_s * points).astype(int), points - 1)
     total = np.bincount(bins, weights=level, minlength=points)
     count = np.bincount(bins, minlength=points)
-    centres = np.flatnonzero(count)
+    centres = np.flatnonzero(count > (count.max() / 3 if in_parts else 0))
     filled = np.interp(np.arange(points), centres, total[centres] / count[centres])
     return tuple(float(v) for v in np.clip(filled, 0, 1))

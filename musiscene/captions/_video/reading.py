@@ -17,6 +17,7 @@ from scenedetect import ContentDetector, FrameTimecode
 
 from musiscene import media
 from musiscene.captions._video.flow import CameraStep, Flow, correlation, transform
+from musiscene.captions._video.sampling import sample
 from musiscene.errors import UnreadableMediaError
 from musiscene.media.ahead import ahead
 from musiscene.types import Clip, Job
@@ -27,10 +28,12 @@ RATES = ((90.0, 30.5), (300.0, 12.0), (np.inf, 8.0))
 """Frames a second that are read, by the length of a clip in seconds."""
 MOST_STEP_S = 0.5
 """Moments farther apart tell nothing of the camera's motion."""
-WINDOWS, WINDOW_S = 24, 0.3
-"""Short stretches that motion is measured on when the pass over a long clip was too thin for it."""
+LONG_S = 60.0
+"""Clips up to this length are always read whole."""
 AHEAD = 8
 """Pictures that may wait to be measured."""
+EVEN = 240
+"""Moments that stand for a film of which parts were read."""
 KEPT_SIDE = 480
 SMALL_SIDE = 160
 """Longer side, in pixels, of what cuts and motion are measured on."""
@@ -82,6 +85,19 @@ class Reading:
     bonds: tuple[Bond, ...]
     kept: tuple[NDArray[np.uint8], ...]
     kept_s: tuple[float, ...]
+    share: float = 1.0
+    """Share of the clip's length that was looked at; the rest of a long film lies in gaps between frames."""
+    moments_s: tuple[float, ...] = ()
+    """Where parts were left out: moments that stand for the whole."""
+    leaps_s: tuple[float, ...] = ()
+    """Moments in the parts left out at which the file suggests a cut."""
+
+    @property
+    def even_thumbs(self) -> NDArray[np.uint8]:
+        """Thumbnails that stand for the clip as a whole."""
+        if not len(self.moments_s):
+            return self.thumbs
+        return np.asarray(self.thumbs[np.searchsorted(self.times_s, self.moments_s).clip(0, self.frames - 1)])
 
     @property
     def frames(self) -> int:
@@ -109,31 +125,22 @@ def read(clip: Clip, job: Job) -> Reading:
     # read more thinly, so that ten minutes of full HD take well under a minute.
     rate = next(rate for longest_s, rate in RATES if clip.duration_s <= longest_s)
     wanted = rate if clip.fps is None or clip.fps > rate + 1 else None
-    frames = media.iter_frames(clip, fps=wanted, max_side=KEPT_SIDE, job=Job(stop=job.stop))
+    sampling = sample(clip, job) if clip.duration_s > LONG_S else None
+    quiet = Job(stop=job.stop)
+    if sampling is None:
+        frames = media.iter_frames(clip, fps=wanted, max_side=KEPT_SIDE, job=quiet)
+    else:
+        frames = media.iter_stretches(
+            clip, sampling.packets, sampling.stretches, fps=rate, max_side=KEPT_SIDE, job=quiet
+        )
     with closing(ahead(_with_small(frames), AHEAD)) as pictures:
-        reading = _accumulate(pictures, max(clip.duration_s, 0.1), job)
-    if not reading.steps and reading.frames > WINDOWS and clip.duration_s > 60:
-        reading = replace(reading, steps=_steps_in_windows(clip, reading.times_s, job))
+        keep = _Keep(max(clip.duration_s, 0.1)) if sampling is None else _KeepAt(sampling.moments(KEPT))
+        reading = _accumulate(pictures, keep, max(clip.duration_s, 0.1), job)
+    if sampling is not None:
+        reading = replace(reading, share=sampling.share, moments_s=sampling.moments(EVEN), leaps_s=sampling.leaps_s)
     if not reading.frames:
         raise UnreadableMediaError(f"No frame of {clip.path.name!r} can be decoded: try to export the video again.")
     return reading
-
-
-def _steps_in_windows(clip: Clip, times_s: NDArray[np.float64], job: Job) -> tuple[CameraStep, ...]:
-    """Camera motion on short stretches that begin at some of `times_s`, where a decoder can begin."""
-    flow, steps = Flow(), []
-    for start_s in times_s[np.unique(np.linspace(0, len(times_s) - 2, WINDOWS).astype(int))]:
-        before: tuple[float, NDArray[np.uint8]] | None = None
-        end_s = float(start_s) + WINDOW_S
-        for time_s, picture in media.iter_frames(
-            clip, start_s=float(start_s), end_s=end_s, max_side=SMALL_SIDE, job=Job(stop=job.stop)
-        ):
-            if before is None or time_s - before[0] >= STEP_S - 1e-3:
-                grey = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
-                if before is not None and before[1].shape == grey.shape:
-                    steps.append(flow.step(before[1], grey, before[0], time_s))
-                before = (time_s, grey)
-    return tuple(steps)
 
 
 def shrunk(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
@@ -156,8 +163,8 @@ def _with_small(frames: Iterator[tuple[float, NDArray[np.uint8]]]) -> Iterator[_
         yield time_s, picture, shrunk(picture, SMALL_SIDE)
 
 
-def _accumulate(frames: Iterator[_Sizes], length_s: float, job: Job) -> Reading:
-    meter, flow, keep = _ChangeMeter(), Flow(), _Keep(length_s)
+def _accumulate(frames: Iterator[_Sizes], keep: _Keep | _KeepAt, length_s: float, job: Job) -> Reading:
+    meter, flow = _ChangeMeter(), Flow()
     times: list[float] = []
     thumbs: list[NDArray[np.uint8]] = []
     change: list[float] = []
@@ -167,7 +174,7 @@ def _accumulate(frames: Iterator[_Sizes], length_s: float, job: Job) -> Reading:
     grey: NDArray[np.uint8] | None = None
     anchor: tuple[float, NDArray[np.uint8]] | None = None
     rest_until_s = -np.inf
-    binder = _Binder(flow, max(BOND_S, length_s / MOST_STEPS))
+    binder = _Binder(flow, max(BOND_S, length_s / MOST_STEPS), isinstance(keep, _KeepAt))
     for index, (time_s, picture, small) in enumerate(frames):
         if index % 8 == 0:
             job.progress(time_s / length_s, "Looking at the picture")
@@ -202,8 +209,8 @@ def _accumulate(frames: Iterator[_Sizes], length_s: float, job: Job) -> Reading:
 class _Binder:
     """Compares the present with what was half a second and longer ago, seen from where the camera is now."""
 
-    def __init__(self, flow: Flow, every_s: float) -> None:
-        self._flow, self._every_s = flow, every_s
+    def __init__(self, flow: Flow, every_s: float, in_parts: bool) -> None:
+        self._flow, self._every_s, self._in_parts = flow, every_s, in_parts
         self._past: deque[tuple[float, NDArray[np.uint8]]] = deque()
         self._steps: deque[CameraStep] = deque()
         self._due_s = -np.inf
@@ -218,6 +225,8 @@ class _Binder:
 
     def offer(self, time_s: float, grey: NDArray[np.uint8]) -> None:
         """Compare `grey`, taken at `time_s`, when it is time to."""
+        if self._in_parts and self._past and time_s - self._past[-1][0] > self._every_s + MOST_STEP_S:
+            self._past.clear()  # a part was left out: nothing is known of the way from there
         if time_s < self._due_s - 1e-3:
             return
         self._due_s = time_s + self._every_s
@@ -276,4 +285,26 @@ class _Keep:
     def chosen(self) -> tuple[tuple[NDArray[np.uint8], ...], tuple[float, ...]]:
         """Pictures and their times; at least one when any was offered."""
         kept = self._kept or ([self._first] if self._due_s != -np.inf else [])
+        return tuple(picture for _, picture in kept), tuple(time_s for time_s, _ in kept)
+
+
+class _KeepAt:
+    """Keeps the pictures at given moments."""
+
+    def __init__(self, moments_s: tuple[float, ...]) -> None:
+        self._due = deque(moments_s)
+        self._kept: list[tuple[float, NDArray[np.uint8]]] = []
+        self._last: tuple[float, NDArray[np.uint8]] | None = None
+
+    def offer(self, time_s: float, picture: NDArray[np.uint8]) -> None:
+        """Keep `picture` when one is due."""
+        self._last = time_s, picture
+        if self._due and time_s >= self._due[0] - 1e-6:
+            self._kept.append((time_s, picture.copy()))
+            while self._due and self._due[0] <= time_s + 1e-6:
+                self._due.popleft()
+
+    def chosen(self) -> tuple[tuple[NDArray[np.uint8], ...], tuple[float, ...]]:
+        """Pictures and their times; at least one when any was offered."""
+        kept = self._kept or ([self._last] if self._last else [])
         return tuple(picture for _, picture in kept), tuple(time_s for time_s, _ in kept)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musiscene.captions._video.dissolves import alike, find_dissolves
-from musiscene.captions._video.reading import Reading
+from musiscene.captions._video.reading import MOST_STEP_S, Reading
 from musiscene.types import Job
 
 LEAST_CHANGE = 7.5
@@ -52,7 +52,7 @@ def find_cuts(reading: Reading, job: Job | None = None) -> list[Cut]:
     finder = _Finder(reading)
     hard, flashes = finder.without_flashes(finder.hard())
     fades, hard = finder.fades(hard, flashes)
-    cuts = [*(Cut(float(reading.times_s[i]), "cut") for i in hard), *fades]
+    cuts = [*(Cut(finder.moment(i), "cut") for i in hard), *fades]
     known_s = [*(cut.time_s for cut in cuts), *(float(reading.times_s[i]) for i in flashes)]
     dips = finder.dips(known_s)
     cuts, known_s = cuts + dips, known_s + [cut.time_s for cut in dips]
@@ -99,6 +99,18 @@ class _Finder:
         new = ((kinship < MOST_KINSHIP) & (r.change >= LEAST_CHANGE)) | alone
         return [int(i) for i in np.flatnonzero(new) if i > 0]
 
+    def moment(self, i: int) -> float:
+        """When the shot began that frame `i` is the first seen of: in a part left out, where the file suggests it."""
+        if self._left_out(i):
+            within = [time_s for time_s in self._r.leaps_s if self._t[i - 1] < time_s < self._t[i]]
+            if within:
+                return within[-1]
+        return float(self._t[i])
+
+    def _left_out(self, i: int) -> bool:
+        """Whether a part of the film in front of frame `i` was left out."""
+        return self._r.share < 1.0 and bool(self._t[i] - self._t[i - 1] > MOST_STEP_S)
+
     def without_flashes(self, frames: list[int]) -> tuple[list[int], list[int]]:
         """The frames that begin a shot, and those that only begin or end a disturbance."""
         left, kept, flashes = list(frames), [], []
@@ -137,7 +149,9 @@ class _Finder:
             if start == 0 or stop == self._r.frames:
                 hard = [i for i in hard if i not in inside]
                 continue
-            length_s = float(self._t[stop] - self._t[start])
+            # Before a part that was left out, the last picture that was seen ends the stretch.
+            end_s = float(self._t[stop - 1 if self._left_out(stop) else stop])
+            length_s = end_s - float(self._t[start])
             if length_s > LONG_BLANK_S:
                 for edge in (start, stop):
                     if not any(abs(i - edge) <= 2 for i in hard):
@@ -148,7 +162,7 @@ class _Finder:
             hard = [i for i in hard if i not in inside]
             flashed = any(start <= i <= stop for i in flashes)
             if length_s > FLASH_S or not (flashed or self._returns(int(start), int(stop))):
-                cuts.append(Cut(float(self._t[start] + self._t[stop]) / 2, "fade"))
+                cuts.append(Cut((float(self._t[start]) + end_s) / 2, "fade"))
         return cuts, hard
 
     def dips(self, known_s: list[float]) -> list[Cut]:
