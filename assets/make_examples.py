@@ -296,16 +296,15 @@ def main(names: list[str]) -> None:
         if not names or example.name in names:
             path = make(example, OUT)
             print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB")
-    listed = [
-        {
-            "file": f"{example.name}.{'mp3' if example.draw is None else 'mp4'}",
-            "title": example.title,
-            "kind": "track" if example.draw is None else "video",
-            "about": example.about,
-        }
-        for example in EXAMPLES
-    ]
-    (OUT / "examples.json").write_text(json.dumps(listed, indent=2) + "\n", "utf-8")
+    path = OUT / "examples.json"
+    known = {entry["file"]: entry for entry in json.loads(path.read_text("utf-8"))} if path.is_file() else {}
+    listed = []
+    for example in EXAMPLES:
+        file = f"{example.name}.{'mp3' if example.draw is None else 'mp4'}"
+        kind = "track" if example.draw is None else "video"
+        written = {"file": file, "title": example.title, "kind": kind, "about": example.about}
+        listed.append({**known.get(file, {}), **written})  # what translators added stays
+    path.write_text(json.dumps(listed, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

@@ -123,7 +123,8 @@ class Sampler:
             tone = partial(self._tone, pitch=pitch, velocity=_VELOCITY_LAYERS[1], cutoff_hz=_OPEN_HZ, rate=rate)
             sound = together(zones, length, rate, tone) if zones else np.zeros((1, length), dtype=_FLOAT)
             heard = rfft(sound, length, axis=-1) * _FLOAT(gain)
-            powers.append(float(np.mean((heard.real**2 + heard.imag**2) @ weights)))
+            # A sum and no dot product: that one's rounding depends on how many threads the linear algebra has.
+            powers.append(float(np.mean(np.sum((heard.real**2 + heard.imag**2) * weights, axis=-1))))
         measured = float(np.sqrt(np.mean(powers))) if powers else 0.0
         with self._lock:
             self._levels[key] = measured
