@@ -223,7 +223,7 @@ EXAMPLES = [
     ),
     Example(
         "dawn", "Dawn over hills", "One slow pan while the sun rises.", 10.0, dawn,
-        "A calm orchestral piece in D major at 72 BPM that starts quietly and builds, no drums", seed=5,
+        "A calm orchestral piece in D major at 72 BPM that starts quietly and builds, no drums", seed=8,
     ),
     Example("rain", "Rain on a window (silent)", "City lights behind a wet window; no sound at all.", 8.0, rain, ""),
     Example(
