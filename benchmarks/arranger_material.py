@@ -7,7 +7,9 @@ lies between the 5th and the 95th percentile over those melodies, widened by a t
 median over the pieces and the share of pieces inside; each piece counts with as many notes as a known melody has.
 For comparison, ten vocal lines of Schubert's songs repeat 23 % of their notes, 53 % are steps (a demonstration of the
 Humdrum Toolkit, University of Virginia: "Are upward melodic leaps really more common?").
-Velocities have no yardstick on paper; what is measured is their spread within each part (0: a file without expression).
+Velocities have none on paper; what is measured is their spread within each part (0: a file without expression). For
+comparison, the melody of one recorded performance spreads by 6.4 and its accompaniment by 7.2 (Mozart, Sonata K. 331,
+first movement, bars 1 to 13 by pianist 1 of the Vienna 4x22 Piano Corpus; 58 and 88 notes, counted by us).
 """
 
 from __future__ import annotations
