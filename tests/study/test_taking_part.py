@@ -215,6 +215,25 @@ def test_events_are_kept_once(study: Study) -> None:
     assert [row["client_id"] for row in rows(study, schema.events)] == [event["id"] for event in told]
 
 
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+def test_a_connection_that_rested_is_tried(
+    make_bundle: Callable[..., Bundle], url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database server that closed what was idle is asked again by a new connection; nobody notices."""
+    monkeypatch.setattr("musiscene.study.database.IDLE_S", 0.0)
+    database = Database(url)
+    study = Study(make_bundle(checks=""), database)
+    view = study.enter(Arrival(TOKEN))
+    other = sa.create_engine(url)
+    with other.begin() as connection:
+        ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+        connection.execute(sa.text(f"{ended} AND datname = current_database()"))
+    other.dispose()
+
+    assert study.view(TOKEN) == view
+    database.close()
+
+
 def test_a_study_goes_on_with_its_own_media_only(study: Study) -> None:
     """Another bundle under the same name is refused: its answers would be about other sounds."""
     other = replace(study.bundle, sha256="0" * 64)
