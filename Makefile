@@ -25,7 +25,7 @@ unit: $(VENV)/.test
 	$(BIN)/python -m pytest -n 2 -m "not e2e and not slow"
 
 slow: $(VENV)/.test audiocraft
-	$(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder --durations=15 -m slow  # many wait for processes
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=15 -m slow  # many wait for processes
 
 e2e: $(VENV)/.test
 	$(BIN)/python -m pytest -m e2e

@@ -32,7 +32,7 @@ from musiscene.types import Caption, CaptionKind, Job, ScoreRequest, Soundtrack
 sys.path.insert(0, str(Path(__file__).parents[1] / "study"))
 from private_postgres import private_postgres
 
-pytestmark = [pytest.mark.slow(seconds=150), pytest.mark.xdist_group("ray")]
+pytestmark = pytest.mark.slow(seconds=150)
 
 KEY = "a long random text"
 MOST_MUSIC = 6

@@ -160,7 +160,6 @@ def test_processes_killed_and_resumed_give_the_same_rows(
 
 
 @pytest.mark.slow(seconds=145)
-@pytest.mark.xdist_group("ray")  # two local clusters at once are more than two cores carry
 def test_ray_killed_and_resumed_gives_the_same_rows(
     media: Path,
     tiny: dict[str, Path],

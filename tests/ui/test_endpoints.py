@@ -21,7 +21,6 @@ ROOT = Path(__file__).parents[2]
 CLIP = ROOT / "assets" / "examples" / "shapes.mp4"
 
 slow = pytest.mark.slow
-pytestmark = pytest.mark.xdist_group("endpoints")  # one process starts the page once for all of them
 
 
 @pytest.fixture(scope="module")

@@ -36,7 +36,6 @@ from musiscene.ui.uploads import Meter, Uploads
 
 ROOT = Path(__file__).parents[2]
 slow = pytest.mark.slow
-pytestmark = pytest.mark.xdist_group("guarding")  # one process starts the page once for all of them
 MAX_BYTES = 3_000_000
 PAUSE_S = 2.0
 SECRET = "open-sesame-7"
@@ -473,8 +472,11 @@ def test_fifty_visitors_at_once(served: Served, clip: bytes) -> None:
 
 
 @slow
-def test_the_log_names_nobody_and_no_place(served: Served) -> None:
+def test_the_log_names_nobody_and_no_place(served: Served, clip: bytes) -> None:
     """After all that: no secret, no token, no file of a visitor, no folder, no traceback's path."""
+    client = served.visitor("198.51.100.77")
+    for content in (clip, b"no sound"):
+        list(call(client, "describe", {"path": upload(client, content).json()[0]}, ["music"]))
     log = served.log()
     assert SECRET not in log
     assert str(served.folder) not in log

@@ -28,7 +28,6 @@ CLIP = ROOT / "assets" / "examples" / "shapes.mp4"
 KEY = "first-key"
 
 slow = pytest.mark.slow
-pytestmark = pytest.mark.xdist_group("tools")  # one process starts the page once for all of them
 
 
 @pytest.fixture(scope="module")
