@@ -21,7 +21,7 @@ from musiscene.captions._video.flow import Flow
 from musiscene.media import Packets, Stretch
 from musiscene.types import Clip, Job
 
-MOST_WORK = 16_000.0
+MOST_WORK = 14_000.0
 """What may be decoded, in H.264 pictures of 1920 by 1080 without residue (see `Packets.work`)."""
 LEAST_UNITS, MOST_UNITS = 12, 1000
 LEAST_UNIT_S = 0.5
