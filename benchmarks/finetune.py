@@ -31,8 +31,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # `train` is not i
 from _harness import machine, measure, ratio, show, write_json
 
 from musiscene.networks.mert import Mert, load_mert
+from musiscene.networks.mu_llama import layout
 from musiscene.networks.mu_llama.checkpoint import Checkpoint, open_checkpoint
-from musiscene.networks.mu_llama.model import MuLlama, answer_loss
+from musiscene.networks.mu_llama.model import MuLlama, answer_loss, trainable_names
 from musiscene.networks.mu_llama.sizes import Sizes
 from musiscene.networks.mu_llama.tiny import TINY, write_tiny
 from musiscene.networks.mu_llama.tokenizer import load_tokenizer
@@ -161,14 +162,14 @@ def original_scheme(
     checkpoint: Checkpoint, which: str, mert: Mert, waves: torch.Tensor, items: list[Tokens]
 ) -> Callable[[], None]:
     """One optimiser step as the original does it: for each item MERT, 512 positions, all logits."""
-    network, adamw = trainee(checkpoint, which)
+    model, adamw = as_published(checkpoint, which)
 
     def step() -> None:
         for wave, item in zip(waves, items, strict=True):
             pooled = mert.pooled(wave[None])
             ids = list(item.ids) + [0] * (PADDED - len(item.ids))
             labels = [0] * item.prompt + ids[item.prompt :]
-            logits = network.model(torch.tensor([ids]), pooled)
+            logits = model(torch.tensor([ids]), pooled)
             (answer_loss(logits, torch.tensor([labels])) / len(items)).backward()  # type: ignore[no-untyped-call]
         adamw.step()
         adamw.zero_grad()
@@ -196,6 +197,22 @@ def cached_scheme(
         adamw.zero_grad()
 
     return step, useful_share(groups, sizes)
+
+
+def as_published(checkpoint: Checkpoint, which: str) -> tuple[MuLlama, torch.optim.Optimizer]:
+    """The network with LoRA apart from the matrices, as the original trains it, and its AdamW."""
+    with torch.device("meta"):
+        model = MuLlama(checkpoint.sizes)
+    model.load(checkpoint)
+    wanted = trainable_names(checkpoint.sizes, which)
+    trained = {
+        name for published, name in layout.module_names(checkpoint.sizes, with_base=False) if published in wanted
+    }
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name in trained)
+        parameter.data = parameter.data.clone()
+    named = ((name, p) for name, p in model.named_parameters() if p.requires_grad)
+    return model, torch.optim.AdamW(parameter_groups(named, 0.05), lr=1e-5, betas=(0.9, 0.95))
 
 
 def trainee(checkpoint: Checkpoint, which: str) -> tuple[Trainee, torch.optim.Optimizer]:
