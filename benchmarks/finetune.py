@@ -211,8 +211,7 @@ def as_published(checkpoint: Checkpoint, which: str) -> tuple[MuLlama, torch.opt
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name in trained)
         parameter.data = parameter.data.clone()
-    named = ((name, p) for name, p in model.named_parameters() if p.requires_grad)
-    return model, torch.optim.AdamW(parameter_groups(named, 0.05), lr=1e-5, betas=(0.9, 0.95))
+    return model, adamw_of(model)
 
 
 def trainee(checkpoint: Checkpoint, which: str) -> tuple[Trainee, torch.optim.Optimizer]:
@@ -220,8 +219,13 @@ def trainee(checkpoint: Checkpoint, which: str) -> tuple[Trainee, torch.optim.Op
     with torch.device("meta"):
         model = MuLlama(checkpoint.sizes)
     network = Trainee(model.load(checkpoint), which)
+    return network, adamw_of(network)
+
+
+def adamw_of(network: torch.nn.Module, **options: Any) -> torch.optim.Optimizer:
+    """The original's optimiser of what is trained."""
     named = ((name, p) for name, p in network.named_parameters() if p.requires_grad)
-    return network, torch.optim.AdamW(parameter_groups(named, 0.05), lr=1e-5, betas=(0.9, 0.95))
+    return torch.optim.AdamW(parameter_groups(named, 0.05), lr=1e-5, betas=(0.9, 0.95), **options)
 
 
 def _step(network: Trainee, constants: Constants, items: list[Item], groups: list[list[int]], size: int) -> None:
@@ -240,8 +244,7 @@ def on_gpu(given: argparse.Namespace) -> dict[str, Any]:
     rotary = model.llama.model.rotary_emb
     model.llama.model.rotary_emb = type(rotary)(model.llama.config).to(device)
     network = Trainee(model, given.which)
-    named = ((name, p) for name, p in network.named_parameters() if p.requires_grad)
-    adamw = torch.optim.AdamW(parameter_groups(named, 0.05), lr=1e-5, betas=(0.9, 0.95), fused=True)
+    adamw = adamw_of(network, fused=True)
     store = TensorStore(None)
     constants = Constants(network, store, device, precision="bf16", use=True)
     items = random_items(given.items, sizes.vocabulary, given.tokens)

@@ -31,6 +31,7 @@ from e2e_page import (
     copy_with_long_words,
     open_finished,
     open_page,
+    open_settings,
     press,
     running_server,
     token_of,
@@ -136,7 +137,7 @@ def _pictures_are_shown(page: Page) -> None:
 def _from_empty_to_results(browser: Browser, server: Server, shot: Camera) -> str:
     page = open_page(_person(browser), server.url)
     shot(page, "empty")
-    page.get_by_text("Settings", exact=True).click()
+    open_settings(page)
     page.get_by_text("Prompts for the language model").click()
     page.locator(".ms-machine-fold summary").click()
     page.wait_for_selector(".ms-engines")
@@ -220,7 +221,7 @@ def _silent_blind_and_gone(browser: Browser, server: Server, shot: Camera) -> No
     people = [open_page(_person(browser), server.url) for _ in range(3)]
     for one in people:
         choose_clip(one, EXAMPLES / "shapes.mp4")
-        one.get_by_text("Settings", exact=True).click()
+        open_settings(one)
         one.get_by_label("Length of the music (seconds)").fill("600")
         one.get_by_text("Settings", exact=True).click()
         one.click("#ms-both")

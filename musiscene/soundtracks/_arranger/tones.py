@@ -115,9 +115,8 @@ def _plan(zone: Zone, pitch: int, rate: int) -> _Plan:
     loops, samples = _round((end - begin) / ratio)
     ratio = loops * (end - begin) / samples
     head = begin / ratio
-    if (
-        samples > _LONGEST_ROUND
-    ):  # a round for each of the filter's moments would be dearer than playing on until it rests
+    if samples > _LONGEST_ROUND:
+        # A round for each of the filter's moments would be dearer than playing on until it rests.
         head = max(head, min(moments(zone)[-1][0], LONGEST_S) * rate)
     return _Plan(ratio, math.ceil(head + _SETTLE_S * rate) + _FADE, loops, samples)
 
