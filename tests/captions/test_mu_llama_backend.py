@@ -309,8 +309,29 @@ def test_one_bad_answer_aside_does_not_hold_the_caption_back(options: dict[str, 
 def test_too_little_memory_is_refused_in_words(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """The need is computed before anything is read, and set beside what is free, with what would take less."""
     monkeypatch.setattr("musiscene.captions._mu_llama.loading.memory_free", lambda device: 1e6)
-    with pytest.raises(BackendUnavailableError, match=r"needs about .* GB in float32, and 0\.0 GB are free"):
+    with pytest.raises(
+        BackendUnavailableError, match=r"needs about .* GB in float32, and 0\.0 GB are free.* Set bits to 8"
+    ):
         SPEC.load(options)
+    with pytest.raises(
+        BackendUnavailableError, match=r"needs about .* GB in 8 bits.* free in this machine's memory\. The"
+    ):
+        SPEC.load({**options, "bits": 8})
+
+
+@pytest.mark.parametrize(("chosen", "said"), [({"bits": 8}, "8 bit"), ({"precision": "bfloat16"}, "bfloat16")])
+def test_narrow_matrices_answer_on_a_processor(
+    options: dict[str, Any], files: dict[str, Path], clip: Clip, chosen: dict[str, Any], said: str
+) -> None:
+    """In 8 bits (without any package more) and in bfloat16: captions and scenes of an adapter come, and say how."""
+    from musiscene.networks.narrow_linear import NarrowLinear
+
+    captioner = SPEC.load({**options, **chosen, "musiscene": files["adapter"]})
+    found = described(captioner, clip)
+    assert {caption.evidence["precision"] for caption in found.values()} == {said}
+    narrow = [module for module in captioner.loaded.decoder.modules() if isinstance(module, NarrowLinear)]
+    assert len(narrow) == 4 * captioner.loaded.checkpoint.sizes.layers + 1
+    assert "".join(captioner.ask(clip, "What is it?", seed=3))
 
 
 def test_a_mert_that_does_not_fit_is_named(options: dict[str, Any], tmp_path: Path) -> None:

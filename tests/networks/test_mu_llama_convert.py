@@ -170,6 +170,9 @@ def test_memory_is_known_before_loading() -> None:
     ]
     assert totals == sorted(totals, reverse=True)
     assert totals[2] < 16e9
+    on_cpu = memory_need(Sizes(), torch.bfloat16, bits=8, device="cpu")
+    assert on_cpu.llama == pytest.approx(6.88e9, rel=0.001)
+    assert on_cpu.total < 15e9
     more = memory_need(Sizes(), torch.bfloat16, scene_music=True, scene_tuning=True)
     assert more.total > need.total + 1.2e9
     free = memory_free("cpu")

@@ -14,7 +14,7 @@ from scipy.stats import chisquare
 from torch import Tensor
 
 from musiscene.networks.mu_llama.checkpoint import Checkpoint, open_checkpoint
-from musiscene.networks.mu_llama.decoder import TunedRows, load_decoder, load_tuning
+from musiscene.networks.mu_llama.decoder import TunedRows, hidden, load_decoder, load_tuning
 from musiscene.networks.mu_llama.generate import (
     GREEDY,
     Layout,
@@ -201,7 +201,7 @@ def test_the_static_step_equals_the_eager_one(checkpoint: Checkpoint, pooled: Te
     prompts = PROMPTS if padded else [PROMPTS[0]] * 3
     longest = max(map(len, prompts))
     terms = listener.terms(decoder, pooled)
-    layout = Layout(0, torch.tensor([longest - len(prompt) for prompt in prompts]))
+    layout = Layout.of(0, [longest - len(prompt) for prompt in prompts])
     outputs = []
     with torch.inference_mode():
         for static in (False, True):
@@ -230,14 +230,20 @@ def test_the_static_step_has_no_branch_on_data(checkpoint: Checkpoint, pooled: T
             self.decoder = decoder
             self.terms = listener.terms(decoder, pooled).clone()
             cache = decoder.new_cache(3, 12)
-            self.keys, self.values = torch.nn.Buffer(cache.keys), torch.nn.Buffer(cache.values)
+            self.pairs = torch.nn.Buffer(cache.pairs)
             self.cosines, self.sines = torch.nn.Buffer(cache.cosines), torch.nn.Buffer(cache.sines)
 
         def forward(self, tokens: Tensor, slots: Tensor, offset: Tensor) -> Tensor:
             columns = torch.arange(12)
             seen = (columns >= offset[:, None]) & (columns <= slots)
             out: Tensor = self.decoder(
-                tokens[:, None], slots - offset[:, None], self, slots, 12, seen[:, None, None], self.terms
+                tokens[:, None],
+                slots - offset[:, None],
+                self,
+                slots,
+                12,
+                hidden(seen[:, None, None], torch.float32),
+                self.terms,
             )
             return out
 

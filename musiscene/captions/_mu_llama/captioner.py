@@ -170,7 +170,7 @@ class MuLlamaCaptioner:
             self.loaded.checkpoint,
             terms[0],
             folder,
-            dtype=self.loaded.decoder.norm.weight.dtype,
+            dtype=self.loaded.dtype,
             tokenizer_from=self.loaded.tokenizer_folder,
             on_progress=lambda share: job.progress(_LISTENING + (1 - _LISTENING) * share, "Writing the model"),
         )

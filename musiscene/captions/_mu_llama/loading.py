@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from musiscene.networks.mu_llama.decoder import Decoder, Tuning, load_decoder, l
 from musiscene.networks.mu_llama.listener import Listener, load_listener
 from musiscene.networks.mu_llama.memory import memory_free, memory_need
 from musiscene.networks.mu_llama.tokenizer import LlamaTokenizer, load_tokenizer
+from musiscene.networks.narrow_linear import narrowed
 from musiscene.networks.packed_linear import pack
 from musiscene.networks.tensor_files import open_tensors
 
@@ -50,8 +52,13 @@ class Loaded:
     mert: Mert
     blend: KnnBlend
     device: str
-    precision: str
+    dtype: torch.dtype
     weights: str
+
+    @property
+    def precision(self) -> str:
+        """Name of the type that matrices are stored in, unless they are quantised."""
+        return str(self.dtype).removeprefix("torch.")
 
 
 def load(options: Options, setup: Setup) -> Loaded:
@@ -69,7 +76,9 @@ def load(options: Options, setup: Setup) -> Loaded:
 
     device, why = _device(options.device)
     dtype = _precision(options, checkpoint, device)
-    need = memory_need(checkpoint.sizes, dtype, bits=options.bits, scene_music=own_music, scene_tuning=own_tuning).total
+    need = memory_need(
+        checkpoint.sizes, dtype, bits=options.bits, device=device, scene_music=own_music, scene_tuning=own_tuning
+    ).total
     free = memory_free(device)
     if free is not None and need > free:
         raise BackendUnavailableError(_too_large(need, free, device, dtype, options.bits))
@@ -84,11 +93,15 @@ def load(options: Options, setup: Setup) -> Loaded:
         )
     mert = load_mert(setup.mert, device=device)
     _check_ear(mert, checkpoint, setup.mert)
-    finish = quantizer(options.bits, dtype, device) if options.bits else None
-    decoder = load_decoder(checkpoint, dtype=dtype, device=device, finish=finish)
+    narrow = device == "cpu" and options.bits != 4 and (options.bits == 8 or dtype != torch.float32)
+    working = torch.float32 if narrow else dtype  # see narrow_linear
+    store = narrower(options.bits, dtype) if narrow else quantizer(options.bits, dtype) if options.bits else None
+    decoder = load_decoder(checkpoint, dtype=working, device=device, store=store)
+    decoder.embedding.to(dtype)
     if free is None or 2 * need < free:
         pack(decoder)  # a second copy of its matrices: eight questions at once take half as long
-    listener = load_listener(checkpoint, dtype=dtype, device=device)
+    store = store if narrow else None
+    listener = load_listener(checkpoint, dtype=working, device=device, store=store)
     scenes = None
     if scene_checkpoint is not None:
         like = decoder.norm.weight
@@ -96,9 +109,10 @@ def load(options: Options, setup: Setup) -> Loaded:
             load_listener(
                 scene_checkpoint,
                 loaded=checkpoint,
-                dtype=dtype,
+                dtype=working,
                 device=device,
                 shared=None if own_music else listener.music,
+                store=store,
             ),
             load_tuning(checkpoint, scene_checkpoint, like) if own_tuning else None,
         )
@@ -106,37 +120,41 @@ def load(options: Options, setup: Setup) -> Loaded:
     assert source is not None
     blend = _blend(options, device)
     return Loaded(
-        checkpoint, decoder, listener, scenes, tokenizer, setup.tokenizer, mert, blend, device, name, source.name
+        checkpoint, decoder, listener, scenes, tokenizer, setup.tokenizer, mert, blend, device, dtype, source.name
     )
 
 
-def quantizer(bits: int, dtype: torch.dtype, device: str) -> Callable[[torch.nn.Module], None]:
-    """A function that quantises a layer's matrices with bitsandbytes and moves the layer to `device`.
+def narrower(bits: int, dtype: torch.dtype) -> Callable[[str, torch.nn.Linear], torch.nn.Module]:
+    """A function that stores a matrix in 8 bits or in `dtype`, for use in float32 on a CPU."""
+    return lambda name, linear: narrowed(linear, torch.int8 if bits == 8 else dtype)
+
+
+def quantizer(bits: int, dtype: torch.dtype) -> Callable[[str, torch.nn.Linear], torch.nn.Module]:
+    """A function that makes a layer's matrices those of bitsandbytes, which quantises them on their way to the device.
 
     Raises:
         BackendUnavailableError: bitsandbytes is not installed.
     """
     if importlib.util.find_spec("bitsandbytes") is None:
-        raise BackendUnavailableError("bits=4 and bits=8 need bitsandbytes: run `pip install bitsandbytes`.")
+        where = "bits=4 needs" if bits == 4 else "bits=8 needs, on a GPU,"
+        raise BackendUnavailableError(f"{where} bitsandbytes: run `pip install bitsandbytes`.")
     import bitsandbytes.nn as bnb
 
-    def finish(layer: torch.nn.Module) -> None:
-        for name in ("qkv", "out", "gate_up", "down"):
-            linear = layer.get_submodule(name)
-            assert isinstance(linear, torch.nn.Linear)
-            size = (linear.in_features, linear.out_features)
-            bias = linear.bias is not None
-            if bits == 4:
-                packed = bnb.Linear4bit(*size, bias=bias, compute_dtype=dtype, quant_type="nf4")
-                packed.weight = bnb.Params4bit(linear.weight.data, requires_grad=False, quant_type="nf4")
-            else:
-                packed = bnb.Linear8bitLt(*size, bias=bias, has_fp16_weights=False, threshold=6.0)
-                packed.weight = bnb.Int8Params(linear.weight.data, requires_grad=False, has_fp16_weights=False)
-            packed.bias = linear.bias
-            setattr(layer, name, packed)
-        layer.to(device)
+    def store(name: str, linear: torch.nn.Linear) -> torch.nn.Module:
+        if name == "head":  # as bitsandbytes' own integrations leave it
+            return linear
+        size = (linear.in_features, linear.out_features)
+        bias = linear.bias is not None
+        if bits == 4:
+            packed = bnb.Linear4bit(*size, bias=bias, compute_dtype=dtype, quant_type="nf4")
+            packed.weight = bnb.Params4bit(linear.weight.data, requires_grad=False, quant_type="nf4")
+        else:
+            packed = bnb.Linear8bitLt(*size, bias=bias, has_fp16_weights=False, threshold=6.0)
+            packed.weight = bnb.Int8Params(linear.weight.data, requires_grad=False, has_fp16_weights=False)
+        packed.bias = linear.bias
+        return cast(torch.nn.Module, packed)
 
-    return finish
+    return store
 
 
 def _open(options: Options, setup: Setup) -> Checkpoint:
@@ -184,7 +202,9 @@ def _too_large(need: float, free: float, device: str, dtype: torch.dtype, bits: 
     where = "in this machine's memory" if device == "cpu" else f"on {device}"
     how = f"in {bits} bits" if bits else f"in {str(dtype).removeprefix('torch.')}"
     smaller = ""
-    if dtype == torch.float32:
+    if device == "cpu" and bits != 8:
+        smaller = " Set bits to 8, which takes least on a processor."
+    elif dtype == torch.float32 and not bits:
         smaller = " Set precision to bfloat16, which takes half."
     elif bits != 4 and device.startswith("cuda"):
         smaller = f" Set bits to {4 if bits == 8 else 8} (needs bitsandbytes)."

@@ -30,7 +30,7 @@ class Options:
         tokenizer: Folder of LLaMA's tokenizer; beside the base or the checkpoint when None.
         device: "cuda", "mps" or "cpu"; the best there is when empty.
         precision: "float32", "bfloat16" or "float16"; by device when empty.
-        bits: 8 or 4 quantises LLaMA's layers with bitsandbytes; 0 does not.
+        bits: 8 or 4 quantises LLaMA's layers; 0 does not. 8 on a CPU needs nothing more, all else needs bitsandbytes.
         norm_eps: Epsilon of LLaMA's norms.
         whole_track: Listen to all of a track in windows of 60 s; by default to its first 60 s, as the original.
         temperature: See `generate.Sampling`.

@@ -57,22 +57,39 @@ class TunedRows:
 
 
 class Cache:
-    """Keys and values of all layers for a fixed number of positions, `(batch, heads, positions, head_dim)` each."""
+    """Keys and values of all layers for a fixed number of positions, and the rotations of these positions.
+
+    Attributes:
+        pairs: Keys, then values, of each layer: `(layers, 2, batch, heads, positions, head_dim)`.
+        cosines: For queries, keys and values alike, `(positions, 3, 1, head_dim)` float32; values are turned by 0.
+        sines: The same, negative for a head's first half.
+    """
 
     def __init__(self, sizes: Sizes, batch: int, positions: int, like: Tensor) -> None:
-        shape = (sizes.layers, batch, sizes.heads, positions, sizes.head_dim)
         # Zeros, not empty: a masked position must not hold a NaN, which a weight of 0 would not cancel.
-        self.keys = torch.zeros(shape, dtype=like.dtype, device=like.device)
-        self.values = torch.zeros_like(self.keys)
+        shape = (sizes.layers, 2, batch, sizes.heads, positions, sizes.head_dim)
+        self.pairs = torch.zeros(shape, dtype=like.dtype, device=like.device)
         frequencies = sizes.rope_theta ** (-torch.arange(0, sizes.head_dim, 2, dtype=torch.float32) / sizes.head_dim)
-        angles = torch.outer(torch.arange(positions, dtype=torch.float32), frequencies).to(like.device)
-        self.cosines, self.sines = angles.cos(), angles.sin()
+        angles = torch.outer(torch.arange(positions, dtype=torch.float32), frequencies)
+        cosine, sine = torch.cat((angles.cos(), angles.cos()), dim=-1), torch.cat((-angles.sin(), angles.sin()), dim=-1)
+        still, none = torch.ones_like(cosine), torch.zeros_like(sine)
+        self.cosines = torch.stack((cosine, cosine, still), dim=1)[:, :, None].to(like.device)
+        self.sines = torch.stack((sine, sine, none), dim=1)[:, :, None].to(like.device)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and positions."""
+        return self.pairs.shape[2], self.pairs.shape[4]
 
     def first_row(self) -> Cache:
         """The first row alone, as a view: what is written to it is written here."""
         view = copy(self)
-        view.keys, view.values = self.keys[:, :1], self.values[:, :1]
+        view.pairs = self.pairs[:, :, :1]
         return view
+
+    def spread(self, length: int) -> None:
+        """Copy the first positions of the first row to all others."""
+        self.pairs[:, :, 1:, :, :length] = self.pairs[:, :, :1, :, :length]
 
 
 class DecoderLayer(nn.Module):
@@ -93,8 +110,7 @@ class DecoderLayer(nn.Module):
         self,
         x: Tensor,
         rotation: tuple[Tensor, Tensor],
-        keys: Tensor,
-        values: Tensor,
+        pairs: Tensor,
         slots: Tensor,
         limit: int,
         mask: Tensor | None,
@@ -105,21 +121,20 @@ class DecoderLayer(nn.Module):
         batch, length, _ = x.shape
         normed = _norm(self.attention_norm, x, tuned, "attention_norm")
         qkv = _linear(self.qkv, normed, tuned, "qkv").view(batch, length, 3, self.heads, -1)
-        query, key = _rotate(qkv[:, :, :2], *rotation).unbind(2)
-        keys.index_copy_(2, slots, key.transpose(1, 2))
-        values.index_copy_(2, slots, qkv[:, :, 2].transpose(1, 2))
+        qkv = _rotate(qkv, *rotation)
+        pairs.index_copy_(3, slots, qkv[:, :, 1:].permute(2, 0, 3, 1, 4))
         attended = functional.scaled_dot_product_attention(
-            query.transpose(1, 2),
-            keys[:, :, :limit],
-            values[:, :, :limit],
+            qkv[:, :, 0].transpose(1, 2),
+            pairs[0, :, :, :limit],
+            pairs[1, :, :, :limit],
             attn_mask=mask,
             is_causal=mask is None and length > 1,
         )
         x = x + _linear(self.out, attended.transpose(1, 2).flatten(2), tuned, "out")
         if music is not None:
-            x = x + music[:, None]
+            x += music[:, None]
         gate, up = _linear(self.gate_up, _norm(self.ffn_norm, x, tuned, "ffn_norm"), tuned, "gate_up").chunk(2, dim=-1)
-        return x + _linear(self.down, functional.silu(gate) * up, tuned, "down")
+        return _linear(self.down, functional.silu(gate).mul_(up), tuned, "down").add_(x)
 
 
 class Decoder(nn.Module):
@@ -156,18 +171,17 @@ class Decoder(nn.Module):
             cache: Where keys and values are kept; written in place.
             slots: Where in the cache these tokens go, `(length,)`.
             limit: Number of cache positions that are looked at.
-            mask: `(batch, 1, length, limit)`, True where a token may look; None for plain causal order.
+            mask: `(batch, 1, length, limit)`, added to the attention's scores (`hidden`); None for plain causal order.
             music_terms: `(batch, prefix_layers, dim)`; None without music.
             tuned: Rows that answer by another tuning.
         """
-        x = self.embedding(tokens)
-        rotation = (cache.cosines[positions][:, :, None, None], cache.sines[positions][:, :, None, None])
+        x = self.embedding(tokens).to(self.norm.weight.dtype)
+        rotation = (cache.cosines[positions], cache.sines[positions])
         first = self.sizes.first_prefix_layer
         for index, layer in enumerate(self.layers):
             music = music_terms[:, index - first] if music_terms is not None and index >= first else None
             layer_tuned = (tuned.tuning.layers[index], tuned.rows) if tuned else None
-            keys, values = cache.keys[index], cache.values[index]
-            x = layer(x, rotation, keys, values, slots, limit, mask, music, layer_tuned)
+            x = layer(x, rotation, cache.pairs[index], slots, limit, mask, music, layer_tuned)
         last = x[:, -1]
         normed = self.norm(last)
         if tuned:
@@ -175,8 +189,21 @@ class Decoder(nn.Module):
                 last[tuned.rows], (self.sizes.dim,), tuned.tuning.norm, self.sizes.norm_eps
             )
         # A few rows against a very wide matrix: on a CPU the transposed product is up to twice as quick.
-        logits: Tensor = (self.head.weight @ normed.T).T if normed.device.type == "cpu" else self.head(normed)
+        transposed = normed.device.type == "cpu" and isinstance(self.head, nn.Linear)
+        logits: Tensor = (self.head.weight @ normed.T).T if transposed else self.head(normed)
         return logits.float()
+
+
+def hidden(seen: Tensor, dtype: torch.dtype) -> Tensor:
+    """What is added to attention scores: 0 where a token may look, minus infinity elsewhere.
+
+    One mask serves all layers; given as True and False, each layer would make this of it again.
+
+    Args:
+        seen: True where a token may look; any shape.
+        dtype: Of the decoder's activations.
+    """
+    return torch.zeros(seen.shape, dtype=dtype, device=seen.device).masked_fill_(~seen, float("-inf"))
 
 
 def load_decoder(
@@ -184,7 +211,7 @@ def load_decoder(
     *,
     dtype: torch.dtype = torch.float32,
     device: str = "cpu",
-    finish: Callable[[nn.Module], None] | None = None,
+    store: Callable[[str, nn.Linear], nn.Module] | None = None,
     on_progress: Callable[[float], None] = lambda fraction: None,
 ) -> Decoder:
     """Fill a decoder from a checkpoint, one matrix at a time: beyond the result it costs two matrices of memory.
@@ -193,26 +220,30 @@ def load_decoder(
         checkpoint: Where the weights are.
         dtype: Type of all weights.
         device: Where they go.
-        finish: Called with each layer, still on the CPU, to store it otherwise (quantised) and move it to `device`.
+        store: Given the name ("qkv", "head") and each filled linear layer, still on the CPU; what it returns takes the
+            layer's place, so that no more than one matrix at a time is there as it was before it was quantised.
         on_progress: Called after each layer with the share that is done; may raise to stop.
     """
     sizes = checkpoint.sizes
     with torch.device("meta"):
         decoder = Decoder(sizes)
     decoder = decoder.to(dtype).requires_grad_(False)
+    filled_on = "cpu" if store else device
     for end in (decoder.embedding, decoder.norm, decoder.head):
-        end.to_empty(device=device)
+        end.to_empty(device=filled_on if end is decoder.head else device)
     decoder.embedding.weight.copy_(checkpoint.base_tensor("tok_embeddings.weight"))
     decoder.head.weight.copy_(checkpoint.base_tensor("output.weight"))
     decoder.norm.weight.copy_(checkpoint.tensor("llama.norm.weight"))
+    if store:
+        decoder.head = store("head", decoder.head).to(device)
     for index, layer in enumerate(decoder.layers):
         assert isinstance(layer, DecoderLayer)
-        layer.to_empty(device="cpu" if finish else device)
         prefix = f"llama.layers.{index}"
-        layer.attention_norm.weight.copy_(checkpoint.tensor(f"{prefix}.attention_norm.weight"))
-        layer.ffn_norm.weight.copy_(checkpoint.tensor(f"{prefix}.ffn_norm.weight"))
+        for norm in ("attention_norm", "ffn_norm"):
+            layer.get_submodule(norm).to_empty(device=device)
+            layer.get_parameter(f"{norm}.weight").copy_(checkpoint.tensor(f"{prefix}.{norm}.weight"))
         for fused, parts in FUSED.items():
-            linear = layer.get_submodule(fused)
+            linear = layer.get_submodule(fused).to_empty(device=filled_on)
             assert isinstance(linear, nn.Linear)
             rows = linear.weight.shape[0] // len(parts)
             for place, part in enumerate(parts):
@@ -221,8 +252,8 @@ def load_decoder(
                     bias = checkpoint.bias(index, part)
                     target = linear.bias[place * rows : (place + 1) * rows]
                     target.zero_() if bias is None else target.copy_(bias)
-        if finish:
-            finish(layer)
+            if store:
+                setattr(layer, fused, store(fused, linear).to(device))
         on_progress((index + 1) / sizes.layers)
     decoder.train(False)
     return decoder
@@ -290,7 +321,10 @@ def _norm(norm: nn.RMSNorm, x: Tensor, tuned: tuple[LayerTuning, slice] | None, 
     return y
 
 
-def _rotate(x: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
-    """Rotary positions in float32 on `(..., head_dim)`, halves rotated against each other."""
-    first, second = x.float().chunk(2, dim=-1)
-    return torch.cat((first * cosines - second * sines, second * cosines + first * sines), dim=-1).to(x.dtype)
+def _rotate(qkv: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
+    """Rotary positions in float32 on `(batch, length, 3, heads, head_dim)`, halves rotated against each other.
+
+    Values are turned by an angle of 0, so that everything is done at once.
+    """
+    swapped = torch.roll(qkv, qkv.shape[-1] // 2, dims=-1)
+    return torch.addcmul(qkv * cosines, swapped, sines, out=qkv)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from musiscene.networks.mu_llama.decoder import Cache, Decoder, TunedRows
+from musiscene.networks.mu_llama.decoder import Cache, Decoder, TunedRows, hidden
 
 _LOG = logging.getLogger(__name__)
 EOS = 2
 _WORTH_SHARING = 16
 """Shorter common beginnings are not worth a pass of their own."""
+_CAPTURING = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +102,10 @@ def stream(
     batch, longest = len(prompts), max(len(prompt) for prompt in prompts)
     numbers = _uniforms(seeds, batch, sampling.max_new).to(device)
     terms = None if music_terms is None else music_terms.to(decoder.norm.weight)
-    cache = decoder.new_cache(batch, longest + sampling.max_new)
-    layout = Layout(
-        _shared_length(prompts, terms, tuned), torch.tensor([longest - len(p) for p in prompts], device=device)
-    )
-    logits = _read_prompts(decoder, prompts, cache, layout, terms, tuned)
     use_graph = device.type == "cuda" if graph is None else graph
+    cache = decoder.new_cache(batch, _aligned(longest + sampling.max_new))
+    layout = Layout.of(_shared_length(prompts, terms, tuned), [longest - len(p) for p in prompts], device)
+    logits = _read_prompts(decoder, prompts, cache, layout, terms, tuned)
     step = Step(decoder, cache, layout, terms, tuned, longest, captured=use_graph)
     running = [True] * batch
     for index in range(sampling.max_new):
@@ -135,11 +135,18 @@ class Layout:
 
     Attributes:
         shared: Length of the shared beginning; 0 when there is none.
-        padding: Padding of each row, `(batch,)`.
+        pads: Padding of each row.
+        padding: The same where the network is, `(batch,)`.
     """
 
     shared: int
+    pads: tuple[int, ...]
     padding: Tensor
+
+    @classmethod
+    def of(cls, shared: int, pads: Sequence[int], device: torch.device | str = "cpu") -> Layout:
+        """The layout of rows with these paddings."""
+        return cls(shared, tuple(pads), torch.tensor(pads, device=device))
 
     def positions(self, slots: Tensor) -> Tensor:
         """Rotary positions of cache places behind the shared beginning, `(batch, len(slots))`."""
@@ -169,9 +176,9 @@ class Step:
         captured: bool = False,
     ) -> None:
         self.decoder, self.cache, self.layout, self.terms, self.tuned = decoder, cache, layout, terms, tuned
-        self.start, self.padded = start, bool(layout.padding.any())
-        device = cache.keys.device
-        _, batch, _, self.length, _ = cache.keys.shape
+        self.start, self.padded = start, any(layout.pads)
+        device = cache.pairs.device
+        batch, self.length = cache.shape
         self.slots = torch.tensor([start], device=device)
         self.columns = torch.arange(self.length, device=device)
         self.graph: torch.cuda.CUDAGraph | None = None
@@ -189,8 +196,8 @@ class Step:
             logits = self.logits
         else:
             limit = self.start + 1
-            mask = self.layout.visible(self.columns[:limit])[:, None, None] if self.padded else None
-            logits = self._forward(tokens, limit, mask)
+            seen = self.layout.visible(self.columns[:limit])[:, None, None] if self.padded else None
+            logits = self._forward(tokens, limit, seen)
             self.start += 1
         self.slots += 1
         return logits
@@ -200,25 +207,38 @@ class Step:
         seen = self.layout.visible(self.columns) & (self.columns <= self.slots)
         return self._forward(tokens, self.length, seen[:, None, None])
 
-    def _forward(self, tokens: Tensor, limit: int, mask: Tensor | None) -> Tensor:
+    def _forward(self, tokens: Tensor, limit: int, seen: Tensor | None) -> Tensor:
         positions = self.layout.positions(self.slots)
+        mask = None if seen is None else hidden(seen, self.cache.pairs.dtype)
         logits: Tensor = self.decoder(
             tokens[:, None], positions, self.cache, self.slots, limit, mask, self.terms, self.tuned
         )
         return logits
 
     def _capture(self, batch: int) -> torch.cuda.CUDAGraph:
-        self.tokens = torch.zeros(batch, dtype=torch.long, device=self.cache.keys.device)
-        aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        aside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(aside):  # libraries set themselves up outside the capture
-            for _ in range(2):
-                self.masked(self.tokens)
-        torch.cuda.current_stream().wait_stream(aside)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            self.logits = self.masked(self.tokens)
+        """The step as a graph over inputs and outputs that stay where they are (torch: "CUDA semantics", graphs).
+
+        While one thread captures, others go on listening and allocating: only this thread's own calls are held against
+        the capture (`thread_local`). Two captures at once would wait for each other's streams, so they take turns.
+        """
+        device = self.cache.pairs.device
+        with _CAPTURING, torch.cuda.device(device):
+            self.tokens = torch.zeros(batch, dtype=torch.long, device=device)
+            aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+            aside.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(aside):  # libraries set themselves up outside the capture
+                for _ in range(2):
+                    self.masked(self.tokens)
+            torch.cuda.current_stream().wait_stream(aside)
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph, stream=aside, capture_error_mode="thread_local"):
+                self.logits = self.masked(self.tokens)
         return graph
+
+
+def _aligned(positions: int) -> int:
+    """Rounded up: attention kernels on a GPU copy a mask whose rows do not begin at multiples of 16 numbers."""
+    return -(-positions // 16) * 16
 
 
 def _uniforms(seeds: Sequence[int], batch: int, steps: int) -> Tensor:
@@ -251,15 +271,14 @@ def _read_prompts(
     tuned: TunedRows | None,
 ) -> Tensor:
     """Fill the cache with the prompts; logits `(batch, vocabulary)` of what follows them."""
-    device, shared = cache.keys.device, layout.shared
+    device, shared = cache.pairs.device, layout.shared
     if shared:
         slots = torch.arange(shared, device=device)
         beginning = torch.tensor([prompts[0][:shared]], device=device)
         one = None if terms is None else terms[:1]
         decoder(beginning, slots[None], cache.first_row(), slots, shared, None, one)
-        cache.keys[:, 1:, :, :shared] = cache.keys[:, :1, :, :shared]
-        cache.values[:, 1:, :, :shared] = cache.values[:, :1, :, :shared]
-    pads = layout.padding.tolist()
+        cache.spread(shared)
+    pads = layout.pads
     tokens = torch.tensor([[0] * pad + list(p[shared:]) for p, pad in zip(prompts, pads, strict=True)], device=device)
     longest = shared + tokens.shape[1]
     slots = torch.arange(shared, longest, device=device)
@@ -269,6 +288,6 @@ def _read_prompts(
         causal = columns[None, :] <= slots[:, None]
         # A padded place sees itself, as a softmax over nothing is not a number.
         itself = columns[None, :] == slots[:, None]
-        mask = ((causal & layout.visible(columns)[:, None]) | itself)[:, None]
+        mask = hidden(((causal & layout.visible(columns)[:, None]) | itself)[:, None], cache.pairs.dtype)
     logits: Tensor = decoder(tokens, layout.positions(slots), cache, slots, longest, mask, terms, tuned)
     return logits

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -67,6 +69,7 @@ def load_listener(
     dtype: torch.dtype = torch.float32,
     device: str = "cpu",
     shared: MusicAdapter | None = None,
+    store: Callable[[str, nn.Linear], nn.Module] | None = None,
 ) -> Listener:
     """Fill a listener from a checkpoint.
 
@@ -76,16 +79,13 @@ def load_listener(
         dtype: Type of all weights.
         device: Where they go.
         shared: An adapter with the same weights that is loaded already.
+        store: Turns the adapter's linear layers into those that take their places, as in `decoder.load_decoder`.
     """
     sizes = checkpoint.sizes
     with torch.device("meta"):
         listener = Listener(sizes, shared)
     if shared is None:
-        listener.music = listener.music.to(dtype).to_empty(device=device)
-        for published, shape in layout.music_shapes(sizes).items():
-            if published.startswith("mu_mert_"):
-                parameter = listener.get_parameter(layout.module_name(published))
-                parameter.data.copy_(checkpoint.tensor(published).view(shape))
+        _fill(listener.music.to(dtype), checkpoint, device, store)
     heard = range(sizes.first_prefix_layer, sizes.layers)
     factors = [(loaded or checkpoint).lora(index, "attention.wv") for index in heard]
     gates = [checkpoint.tensor(f"llama.layers.{index}.attention.gate").view(-1) for index in heard]
@@ -102,7 +102,30 @@ def load_listener(
     return listener
 
 
-def _apply(linear: nn.Linear, x: Tensor) -> Tensor:
+def _fill(
+    music: MusicAdapter,
+    checkpoint: Checkpoint,
+    device: str,
+    store: Callable[[str, nn.Linear], nn.Module] | None,
+) -> None:
+    """Fill an adapter on the meta device, one linear layer at a time."""
+    shapes = layout.music_shapes(checkpoint.sizes)
+    published = {layout.module_name(name).removeprefix("music."): name for name in shapes if name.startswith("mu_mert")}
+    for path, module in list(music.named_modules()):
+        if not list(module.parameters(recurse=False)):
+            continue
+        module.to_empty(device="cpu" if store else device)
+        for kind, parameter in module.named_parameters(recurse=False):
+            name = published[f"{path}.{kind}"]
+            parameter.data.copy_(checkpoint.tensor(name).view(shapes[name]))
+        if store and isinstance(module, nn.Linear):
+            parent, _, place = path.rpartition(".")
+            setattr(music.get_submodule(parent), place, store(place, module))
+    if store:
+        music.to(device)
+
+
+def _apply(linear: nn.Module, x: Tensor) -> Tensor:
     """A linear map without its bias, whatever its weights are stored as."""
     y: Tensor = linear(x)
-    return y if linear.bias is None else y - linear.bias
+    return y if linear.bias is None else y - linear.bias  # type: ignore[operator]
