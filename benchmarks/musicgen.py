@@ -30,7 +30,7 @@ from typing import Any
 import torch
 from _harness import Timing, measure, ratio, show, write_json
 
-from musiscene.networks.musicgen.codec import decode
+from musiscene.networks.musicgen.codec import decode, settled
 from musiscene.networks.musicgen.decoder import MusicgenDecoder
 from musiscene.networks.musicgen.generate import generate_codes
 from musiscene.networks.musicgen.random_model import random_musicgen
@@ -91,7 +91,7 @@ def compare(size: str, steps: int, repeats: int, device: torch.device, int8: boo
     model = random_musicgen(size).to(device)
     if device.type == "cuda":
         model = model.to(torch.bfloat16)
-    codec = copy.deepcopy(model.audio_encoder).float()  # ours decodes in float32 always
+    codec = settled(copy.deepcopy(model.audio_encoder).float())  # ours decodes in float32 always
     ids = torch.randint(5, 32000, (len(WORDS), max(WORDS)), device=device)
     mask = (torch.arange(max(WORDS), device=device)[None] < torch.tensor(WORDS, device=device)[:, None]).long()
     ids = ids * mask

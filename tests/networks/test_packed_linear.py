@@ -81,7 +81,7 @@ def test_musicgen_says_the_same_with_packed_weights() -> None:
         with torch.inference_mode():
             seen = model.enc_to_dec_proj(states) if hasattr(model, "enc_to_dec_proj") else states
             memory = decoder.memory(seen, mask, 4, guidance=False)
-            return decoder.step(tokens, torch.tensor([0]), decoder.positions(4), memory, 1, None)
+            return decoder.step(tokens, torch.tensor([0]), decoder.positions(4), memory, 1, masked=False)
 
     plain = logits(MusicgenDecoder(model.decoder))
     torch.testing.assert_close(logits(MusicgenDecoder(model.decoder, packed=True)), plain, rtol=1e-4, atol=1e-4)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from musiscene.errors import RequestError
+from musiscene.networks.musicgen.capture import Captured, Pace
 from musiscene.networks.musicgen.decoder import Memory, MusicgenDecoder
 from musiscene.networks.musicgen.delay import DelayPattern
-from musiscene.networks.musicgen.sampling import Sampling, draw
+from musiscene.networks.musicgen.sampling import Sampling, chosen, gumbel
 
 Progress = Callable[[int, int], None]
 """Is told (steps done, steps in all) after each step; what it raises ends the loop."""
@@ -19,11 +19,10 @@ Progress = Callable[[int, int], None]
 Written = Callable[[Tensor], None]
 """Is given the codes `(rows, codebooks, frames)` that were written since it was last told."""
 
-_BUCKET = 256
-"""A captured step looks at the memory up to the next multiple of this; one graph serves that many steps."""
-
-_AHEAD = 8
-"""Steps that the host may be ahead of the device: enough to keep it busy, few enough to stop at once."""
+_NOISY_STEPS = 64
+_NOISY_NUMBERS = 2**22
+"""On a GPU noise is made for so many steps at once, and no more than so many numbers: it takes some eighty small
+kernels, a tenth of a captured step. On a processor it is made step by step, which stays in its cache."""
 
 
 @torch.inference_mode()
@@ -79,10 +78,11 @@ def generate_codes(
         prompt = torch.zeros(rows, decoder.codebooks, 0, dtype=torch.int64, device=decoder.device)
     loop = _Loop(decoder, text, mask, prefix, pattern, prompt.to(decoder.device), seeds, sampling)
     capture = decoder.device.type == "cuda" if capture is None else capture
-    advance = _Captured(loop) if capture else loop.advance
-    pace = _Pace(decoder.device)
     steps, told, delay = pattern.length - 1 - known, known, pattern.delays[-1]
+    advance = Captured(loop, last=known + steps - 1) if capture else loop.advance
+    pace = Pace(decoder.device)
     for done in range(1, steps + 1):
+        loop.prepare(known + done)
         if done == 1:
             loop.begin(known)
         else:
@@ -118,22 +118,36 @@ class _Loop:
         if prefix is not None:
             self.prefix = (torch.cat(prefix) if self.guided else prefix[0]).to(decoder.dtype)
         self.before = 0 if self.prefix is None else self.prefix.shape[1]
-        self.length = self.before + pattern.length
-        self.memory: Memory = decoder.memory(text, mask, self.length, guidance=self.guided)
+        self.memory: Memory = decoder.memory(text, mask, self.before + pattern.length, guidance=self.guided)
+        self.length = self.memory.length
         self.vectors = decoder.positions(self.length)
         self.seeds = torch.tensor(list(seeds), dtype=torch.int64, device=decoder.device)
         self.column = torch.zeros(1, dtype=torch.int64, device=decoder.device)
         """The last column that is known; on the device, where a graph can count it up."""
+        numbers = len(seeds) * decoder.codebooks * decoder.codes
+        self.at_once = max(1, min(_NOISY_STEPS, _NOISY_NUMBERS // numbers)) if decoder.device.type == "cuda" else 1
+        self.noise: Tensor | None = None
+        """That of the columns from a multiple of `at_once` on: `(at_once, rows, codebooks, codes)`."""
+        self._noise_from = -1
+
+    def prepare(self, column: int) -> None:
+        """Make the noise with which `column` will be drawn, unless it is there; before every step."""
+        first = column - column % self.at_once
+        if self.sampling.temperature == 0 or first == self._noise_from:
+            return
+        columns = torch.arange(first, first + self.at_once, device=self.seeds.device)[:, None]
+        noise = gumbel(self.seeds, columns, self.decoder.codebooks, self.decoder.codes)
+        self.noise = noise if self.noise is None else self.noise.copy_(noise)  # a graph knows its address
+        self._noise_from = first
 
     def begin(self, known: int) -> None:
         """Read the prefix and all columns up to `known` at once; write the one after."""
         self.column.fill_(known)
-        x = self._doubled(self.decoder.embedded(self.tokens[:, :, : known + 1]))
+        x = self.decoder.embedded(self.tokens[:, :, : known + 1])
         if self.prefix is not None:
-            x = torch.cat([self.prefix, x], dim=1)
+            x = torch.cat([self.prefix, x.repeat(self.prefix.shape[0] // x.shape[0], 1, 1)], dim=1)
         position = torch.arange(x.shape[1], device=x.device)
-        causal = self._causal(position, x.shape[1]) if x.shape[1] > 1 else None
-        self._write(self.decoder.read(x, position, self.vectors, self.memory, x.shape[1], causal))
+        self._write(self.decoder.read(x, position, self.vectors, self.memory, x.shape[1], masked=False))
 
     def advance(self, column: int) -> None:
         """Read `column` and write the one after; looks at no more of the memory than is written."""
@@ -145,72 +159,17 @@ class _Loop:
 
     def _step(self, reach: int, *, masked: bool) -> None:
         new = self.tokens.index_select(2, self.column)
-        position = self.column + self.before
-        hidden = self._causal(position, reach) if masked else None
-        self._write(self.decoder.step(self._doubled(new), position, self.vectors, self.memory, reach, hidden))
+        position = self.column + self.before if self.before else self.column
+        self._write(self.decoder.step(new, position, self.vectors, self.memory, reach, masked=masked))
 
     def _write(self, logits: Tensor) -> None:
         if self.guided:
-            told, untold = logits.chunk(2)
-            logits = untold + (told - untold) * self.sampling.guidance
+            told, untold = logits.float().chunk(2)
+            logits = torch.lerp(untold, told, self.sampling.guidance)
         self.column.add_(1)
-        drawn = draw(logits, self.sampling, self.seeds, self.column)[..., None]
+        noise = None
+        if self.noise is not None:
+            noise = self.noise.index_select(0, self.column % self.at_once).squeeze(0)
+        drawn = chosen(logits, self.sampling, noise)[..., None]
         kept = self.tokens.index_select(2, self.column)
         self.tokens.index_copy_(2, self.column, torch.where(self.free.index_select(2, self.column), drawn, kept))
-
-    def _doubled(self, rows: Tensor) -> Tensor:
-        return torch.cat([rows, rows]) if self.guided else rows
-
-    def _causal(self, position: Tensor, reach: int) -> Tensor:
-        hidden = torch.arange(reach, device=position.device)[None, :] > position[:, None]
-        return torch.zeros(hidden.shape, dtype=self.decoder.dtype, device=position.device).masked_fill_(
-            hidden, -torch.inf
-        )
-
-
-class _Captured:
-    """Runs `advance_within` as CUDA graphs, one for each bucket of the memory; a step is one launch."""
-
-    def __init__(self, loop: _Loop) -> None:
-        self._loop = loop
-        self._graphs: dict[int, torch.cuda.CUDAGraph] = {}
-
-    def __call__(self, column: int) -> None:
-        loop = self._loop
-        reach = min(loop.length, ((loop.before + column) // _BUCKET + 1) * _BUCKET)
-        if reach not in self._graphs:
-            self._graphs[reach] = self._captured(reach)
-        self._graphs[reach].replay()
-
-    def _captured(self, reach: int) -> torch.cuda.CUDAGraph:
-        loop = self._loop
-        column, tokens = loop.column.clone(), loop.tokens.clone()
-        if not self._graphs:
-            side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-            side.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(side):  # libraries set themselves up on first use, which must not be captured
-                loop.advance_within(reach)
-            torch.cuda.current_stream().wait_stream(side)
-            loop.column.copy_(column)
-            loop.tokens.copy_(tokens)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):  # nothing runs while it is captured
-            loop.advance_within(reach)
-        return graph
-
-
-class _Pace:
-    """Keeps the host a few steps ahead of the device, so that progress is true and a stop comes soon."""
-
-    def __init__(self, device: torch.device) -> None:
-        self._events: deque[torch.cuda.Event] | None = deque() if device.type == "cuda" else None
-
-    def wait(self) -> None:
-        """Called after each step."""
-        if self._events is None:
-            return
-        event = torch.cuda.Event()  # type: ignore[no-untyped-call]
-        event.record()
-        self._events.append(event)
-        if len(self._events) > _AHEAD:
-            self._events.popleft().synchronize()

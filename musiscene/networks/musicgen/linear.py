@@ -74,6 +74,14 @@ def linear(x: Tensor, weight: Weight) -> Tensor:
     return F.linear(x, weight) if isinstance(weight, Tensor) else weight(x)
 
 
+def add_linear(x: Tensor, y: Tensor, weight: Weight) -> None:
+    """Add `y` `(rows, in)`, through a layer without bias, to `x` `(rows, out)` in place: on a GPU it is one kernel."""
+    if isinstance(weight, Tensor):
+        x.addmm_(y, weight.t())
+    else:
+        x.add_(weight(y))
+
+
 def int8_engine() -> str | None:
     """The integer kernels that PyTorch uses on this processor; None when it has none."""
     engine = str(torch.backends.quantized.engine)

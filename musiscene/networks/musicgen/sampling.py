@@ -55,28 +55,49 @@ def draw(logits: Tensor, sampling: Sampling, seeds: Tensor, step: Tensor) -> Ten
     Returns:
         Codes `(rows, codebooks)` int64.
     """
-    if sampling.temperature == 0:
+    return chosen(logits, sampling, gumbel(seeds, step, *logits.shape[1:]))
+
+
+def chosen(logits: Tensor, sampling: Sampling, noise: Tensor | None) -> Tensor:
+    """The same with the noise of the step, `(rows, codebooks, codes)`; without it the most probable codes."""
+    if sampling.temperature == 0 or noise is None:
         return logits.argmax(-1)
-    logits = logits.float() / sampling.temperature
+    logits = logits.float()
+    if sampling.temperature != 1:
+        logits = logits / sampling.temperature
+    noisy = logits + noise
     if 0 < sampling.top_k < logits.shape[-1]:
-        least = logits.topk(sampling.top_k).values[..., -1:]
-        logits = logits.masked_fill(logits < least, -torch.inf)
+        least = logits.topk(sampling.top_k, sorted=False).values.amin(-1, keepdim=True)
+        beyond = logits < least
+        noisy.masked_fill_(beyond, -torch.inf)
+        if sampling.top_p < 1:
+            logits = logits.masked_fill(beyond, -torch.inf)
     if sampling.top_p < 1:
         ordered, order = logits.sort(-1, descending=True)
         share = ordered.softmax(-1)
         beyond = share.cumsum(-1) - share >= sampling.top_p  # the code that crosses the share still counts
-        logits = logits.masked_fill(beyond.scatter(-1, order, beyond), -torch.inf)
-    return (logits + gumbel(seeds, step, *logits.shape[1:])).argmax(-1)
+        noisy.masked_fill_(beyond.scatter(-1, order, beyond), -torch.inf)
+    return noisy.argmax(-1)
 
 
 def gumbel(seeds: Tensor, step: Tensor, codebooks: int, codes: int) -> Tensor:
-    """Standard Gumbel noise `(rows, codebooks, codes)`; the largest of logits plus it is a draw from their softmax."""
+    """Standard Gumbel noise; the largest of logits plus it is a draw from their softmax.
+
+    Args:
+        seeds: `(rows,)` int64.
+        step: Int64 scalar; or `(steps, 1)`, for several at once.
+        codebooks: How many.
+        codes: Of each.
+
+    Returns:
+        `(rows, codebooks, codes)`, or `(steps, rows, codebooks, codes)`.
+    """
     index = torch.arange(codebooks * codes, device=seeds.device, dtype=torch.int64)
     key = _mixed(seeds & _MASK, (seeds >> 32) & _MASK)
     key = _mixed(key, step & _MASK)
-    bits = _mixed(key[:, None], index[None, :])
+    bits = _mixed(key[..., None], index)
     uniform = ((bits >> 8).float() + 0.5) / float(1 << 24)
-    return -torch.log(-torch.log(uniform)).view(-1, codebooks, codes)
+    return -torch.log(-torch.log(uniform)).view(*uniform.shape[:-1], codebooks, codes)
 
 
 def _mixed(a: Tensor, b: Tensor) -> Tensor:

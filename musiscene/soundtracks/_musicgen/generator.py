@@ -17,7 +17,7 @@ from torch import Tensor
 
 from musiscene.errors import BackendUnavailableError, RequestError
 from musiscene.networks.mu_llama.memory import memory_free
-from musiscene.networks.musicgen.codec import CodecStream
+from musiscene.networks.musicgen.codec import CodecStream, settled
 from musiscene.networks.musicgen.decoder import MusicgenDecoder
 from musiscene.networks.musicgen.generate import generate_codes
 from musiscene.networks.musicgen.melody import prefix
@@ -85,7 +85,7 @@ class MusicgenGenerator:
         self.decoder = MusicgenDecoder(self.model.decoder, int8=loaded.tier.precision == "int8", packed=True)
         del self.model.decoder  # its weights are rearranged in ours; kept twice they would take twice the memory
         # EnCodec is a twentieth of the work, and its output is what is heard: always in full precision.
-        self.codec = self.model.audio_encoder.float().to(loaded.tier.codec_device)
+        self.codec = settled(self.model.audio_encoder.float().to(loaded.tier.codec_device))
         self.sample_rate = int(self.codec.config.sampling_rate)
         self.frame_rate = float(self.codec.config.frame_rate)
         self.chroma = None if self.decoder.looks_at_text else settings_of(self.model, loaded.chroma)
