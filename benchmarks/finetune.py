@@ -6,8 +6,9 @@ something is learnt. Both do the same optimiser steps over the same items: on th
 wider one, with items as long as the published targets are; `--tokens 128` makes them as long as that on average.
 
 On CUDA, `--gpu` trains a network of the published size with random weights and tells tokens per second and the share of
-the matrix units' peak. `--useful CSV` tells the share of useful tokens on the scene targets of a captions CSV (`Mixtral
-Audio`, or a column of your choice), over epochs of effective batches of 32 on one, two and four GPUs.
+the matrix units' peak (`--device cpu --size tiny` runs the same lines anywhere). `--useful CSV` tells the share of
+useful tokens on the scene targets of a captions CSV (`Mixtral Audio`, or a column of your choice), over epochs of
+effective batches of 32 on one, two and four GPUs.
 """
 
 from __future__ import annotations
@@ -37,9 +38,9 @@ from musiscene.networks.mu_llama.model import MuLlama, answer_loss, trainable_na
 from musiscene.networks.mu_llama.sizes import Sizes
 from musiscene.networks.mu_llama.tiny import TINY, write_tiny
 from musiscene.networks.mu_llama.tokenizer import load_tokenizer
-from train.tuning.batches import effective_batches, micro_batches, share_of_rank, useful_share
+from train.tuning.batches import effective_batches, micro_batches, share_of_rank, useful_of
 from train.tuning.constants import Constants, Item
-from train.tuning.estimates import PEAKS
+from train.tuning.estimates import PEAKS, products_of
 from train.tuning.examples import Tokens
 from train.tuning.network import Trainee
 from train.tuning.schedule import parameter_groups
@@ -47,6 +48,13 @@ from train.tuning.stores import TensorStore
 
 PADDED = 512
 MUSICQA_S = 10.0
+SIZES = {
+    "tiny": TINY,
+    "wider": replace(
+        TINY, dim=128, layers=8, heads=4, ffn_dim=344, vocabulary=2000, prefix_layers=5, mert_dim=64, mert_states=5
+    ),
+    "7b": Sizes(),
+}
 
 
 def main() -> None:
@@ -57,7 +65,9 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=224, help="of an item on average, prompt and answer")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--which", default="adapter", choices=["adapter", "lora", "both"])
-    parser.add_argument("--gpu", action="store_true", help="the published size with random weights, on CUDA")
+    parser.add_argument("--gpu", action="store_true", help="one size with random weights, in bfloat16")
+    parser.add_argument("--device", default="cuda", help="of --gpu")
+    parser.add_argument("--size", default="7b", choices=sorted(SIZES), help="of --gpu")
     parser.add_argument("--useful", type=Path, metavar="CSV", help="share of useful tokens on its lengths, and end")
     parser.add_argument("--column", default="Mixtral Audio", help="of that CSV")
     parser.add_argument("--tokenizer", type=Path, help="folder of LLaMA's; without it 1.25 tokens a word are assumed")
@@ -101,28 +111,29 @@ def useful_tokens(given: argparse.Namespace, batch: int = 32, epochs: int = 3) -
     figures: dict[str, Any] = {"items": len(counts), "tokens": float(np.mean(counts))}
     print(f"{len(counts)} items of {np.mean(counts):.0f} tokens")
     for ranks in (1, 2, 4):
-        real = padded = groups = steps = 0
+        real = padded = 0.0
+        groups = steps = 0
         for epoch in range(epochs):
-            for items in effective_batches(len(counts), batch, 0, epoch, drop_incomplete=False):
+            for drawn in effective_batches(len(counts), batch, 0, epoch, drop_incomplete=False):
                 for rank in range(ranks):
-                    made = micro_batches(share_of_rank(items, counts, rank, ranks), counts, 8192, 64)
-                    real += sum(counts[item] for group in made for item in group)
-                    padded += sum(len(group) * max(counts[item] for item in group) for group in made)
+                    made = micro_batches(share_of_rank(drawn, counts, rank, ranks), counts, 8192, 64)
+                    tokens = sum(counts[item] for group in made for item in group)
+                    real, padded = real + tokens, padded + tokens / useful_of(made, counts)
                     groups, steps = groups + len(made), steps + 1
         figures[f"{ranks} GPUs"] = {"useful": real / padded, "micro_batches": groups / steps}
-        print(f"  {ranks} GPUs: useful {100 * real / padded:.1f} %, {groups / steps:.1f} micro-batches a step each")
+        print(
+            f"  {ranks} GPUs: useful {100 * real / padded:.1f} % of attention's tokens, all of the others, "
+            f"{groups / steps:.1f} micro-batches a step each"
+        )
     return figures
 
 
 def on_cpu(given: argparse.Namespace) -> dict[str, Any]:
     """Both schemes, alternating, on two networks."""
     torch.set_num_threads(1)
-    wider = replace(
-        TINY, dim=128, layers=8, heads=4, ffn_dim=344, vocabulary=2000, prefix_layers=5, mert_dim=64, mert_states=5
-    )
     return {
-        "tiny": both_schemes(given, TINY),
-        "wider": both_schemes(given, wider),
+        "tiny": both_schemes(given, SIZES["tiny"]),
+        "wider": both_schemes(given, SIZES["wider"]),
         "tokens": given.tokens,
         "machine": machine(),
     }
@@ -189,14 +200,14 @@ def cached_scheme(
     made = [constants.item(tokens, f"clip {index}") for index, tokens in enumerate(items)]
     constants.prepare(made, tokens=4096, rows=32)
     sizes = [len(item.ids) for item in items]
-    groups = micro_batches(range(len(items)), sizes, 4096, 32)
+    groups = micro_batches(range(len(items)), sizes, 8192, 64)
 
     def step() -> None:
         _step(network, constants, made, groups, len(items))
         adamw.step()
         adamw.zero_grad()
 
-    return step, useful_share(groups, sizes)
+    return step, useful_of(groups, sizes)
 
 
 def as_published(checkpoint: Checkpoint, which: str) -> tuple[MuLlama, torch.optim.Optimizer]:
@@ -234,8 +245,8 @@ def _step(network: Trainee, constants: Constants, items: list[Item], groups: lis
 
 
 def on_gpu(given: argparse.Namespace) -> dict[str, Any]:
-    """The published size with random weights: tokens per second, share of the peak, and the paper's run in minutes."""
-    device, sizes = torch.device("cuda"), Sizes()
+    """One size with random weights in bfloat16: tokens per second, share of the peak, minutes of the paper's run."""
+    device, sizes = torch.device(given.device), SIZES[given.size]
     with torch.device("meta"):
         model = MuLlama(sizes)
     model = model.to(torch.bfloat16).to_empty(device=device)
@@ -253,31 +264,34 @@ def on_gpu(given: argparse.Namespace) -> dict[str, Any]:
     made = [constants.item(tokens, f"clip {index}") for index, tokens in enumerate(items)]
     counts = [len(item.ids) for item in items]
     groups = micro_batches(range(len(items)), counts, 8192, 64)
-    with torch.autocast("cuda", torch.bfloat16):
+    with torch.autocast(device.type, torch.bfloat16):
         constants.prepare(made, tokens=8192, rows=64)
+    cuda = device.type == "cuda"
+    if cuda:
+        torch.cuda.reset_peak_memory_stats()
 
     def step() -> None:
-        with torch.autocast("cuda", torch.bfloat16):
+        with torch.autocast(device.type, torch.bfloat16):
             _step(network, constants, made, groups, len(items))
         adamw.step()
         adamw.zero_grad()
-        torch.cuda.synchronize()
+        if cuda:
+            torch.cuda.synchronize()
 
     timings = measure({"step": step}, repeat=given.repeat)
-    show(f"One step of {given.items} items at 7B, trainable = {given.which}", timings)
+    show(f"One step of {given.items} items, size {given.size}, trainable = {given.which}", timings)
     seconds = timings["step"].median_s
-    layers = sizes.layers - (sizes.first_prefix_layer if given.which == "adapter" else 0)
-    matrices = 4 * sizes.dim**2 + 3 * sizes.dim * sizes.ffn_dim
-    products = sum(counts) * 4.0 * layers * matrices  # forward, and the gradient of what flows through
-    name = torch.cuda.get_device_name()
+    answers = [len(item.ids) - item.prompt for item in items]
+    products = products_of(sizes, given.which, counts, answers, cached=True, recomputed=False)
+    name = torch.cuda.get_device_name() if cuda else device.type
     peak = next((peak for known, peak in PEAKS.items() if known in name), float("nan"))
     figures = {
         "device": name,
         "tokens_per_s": sum(counts) / seconds,
-        "useful": useful_share(groups, counts),
+        "useful": useful_of(groups, counts),
         "share_of_peak": products / seconds / peak,
         "minutes_for_the_paper": 20 * 2697 / given.items * seconds / 60,
-        "memory_gb": torch.cuda.max_memory_allocated() / 1e9,
+        "memory_gb": torch.cuda.max_memory_allocated() / 1e9 if cuda else float("nan"),
     }
     for what, value in figures.items():
         print(f"  {what}: {value if isinstance(value, str) else round(value, 4)}")

@@ -33,7 +33,7 @@ from train.failures import TrainingError, run_main
 from train.toml_files import plain, read_config
 from train.tuning.config import Finetune
 from train.tuning.constants import Constants
-from train.tuning.estimates import estimate, precision, report
+from train.tuning.estimates import MEMORY, PEAKS, estimate, precision, report
 from train.tuning.examples import Example, Tokens, check_tokenizer, read_examples, tokenized
 from train.tuning.export import export, push
 from train.tuning.features import listen_to_all
@@ -53,10 +53,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("config", type=Path, help="a TOML file; train/configs has some")
     parser.add_argument("--dry-run", action="store_true", help="tell what the run takes, and end")
     parser.add_argument("--json", action="store_true", help="with --dry-run: as JSON")
+    parser.add_argument("--gpu", choices=sorted(PEAKS), default="", help="with --dry-run: of a GPU that is not here")
+    parser.add_argument("--gpus", type=int, default=1, help="with --gpu: so many of them")
     given = parser.parse_args(arguments)
     config = load_config(given.config)
     if given.dry_run:
-        print(dry_run(config, as_json=given.json))
+        print(dry_run(config, as_json=given.json, gpu=given.gpu, gpus=given.gpus))
         return 0
     folder = finetune(config, given.config)
     if folder is not None:
@@ -106,7 +108,7 @@ def open_sources(config: Finetune) -> tuple[Checkpoint, LlamaTokenizer]:
     return checkpoint, tokenizer
 
 
-def dry_run(config: Finetune, *, as_json: bool = False) -> str:
+def dry_run(config: Finetune, *, as_json: bool = False, gpu: str = "", gpus: int = 1) -> str:
     """What the run would take, in words; nothing but headers and texts is read."""
     checkpoint, tokenizer = open_sources(config)
     examples = read_examples(config.data, config.data.train_split)
@@ -114,9 +116,10 @@ def dry_run(config: Finetune, *, as_json: bool = False) -> str:
     accelerator = Accelerator()
     lengths = [len(item.ids) for item in tokens]
     answers = [len(item.ids) - item.prompt for item in tokens]
-    ranks = accelerator.num_processes
-    found = estimate(config, checkpoint.sizes, lengths, answers, accelerator.device, ranks)
-    free = memory_free(str(accelerator.device))
+    device = torch.device("cuda") if gpu else accelerator.device
+    ranks = gpus if gpu else accelerator.num_processes
+    found = estimate(config, checkpoint.sizes, lengths, answers, device, ranks, gpu)
+    free = MEMORY[gpu] if gpu else memory_free(str(device))
     if as_json:
         return json.dumps({**found.as_dict(), "free": free}, indent=1)
     return report(found, config, free, len(tokens), ranks)
@@ -168,7 +171,9 @@ def finetune(config: Finetune, config_file: Path | None = None) -> Path | None:
         ((n, p) for n, p in trainee.named_parameters() if p.requires_grad), config.optimiser.weight_decay
     )
     optimiser = config.optimiser
-    adamw = torch.optim.AdamW(groups, lr=0.0, betas=(optimiser.betas[0], optimiser.betas[1]), eps=optimiser.eps)
+    betas = (optimiser.betas[0], optimiser.betas[1])
+    fused = accelerator.device.type == "cuda"  # one pass over the weights instead of a dozen
+    adamw = torch.optim.AdamW(groups, lr=0.0, betas=betas, eps=optimiser.eps, fused=fused)
     network, optimizer = accelerator.prepare(trainee, adamw)
     settings = plain(config)
     identity = _experiment(settings, learn, validate)

@@ -31,6 +31,7 @@ from train.finetune import main as finetune
 from train.tuning.config import Data
 from train.tuning.examples import Example, read_examples, tokenized
 from train.tuning.network import Trainee
+from train.tuning.packing import pack
 
 SCENES = {
     "Slow, sad solo piano in a minor key, sparse and quiet, 60 BPM.": "Rain falls on a window at night.",
@@ -119,15 +120,11 @@ def networks(folder: Path, texts: Sequence[str], heard: Sequence[Example]) -> di
             parameter.requires_grad_(True)
     tokenizer = load_tokenizer(paths["base"])
     rows = [tokenized(tokenizer, Example("", SCENE_QUESTION, text, lambda: None), 256) for text in texts]  # type: ignore[arg-type, return-value]
-    longest = max(len(row.ids) for row in rows)
-    tokens = torch.tensor([list(row.ids) + [0] * (longest - len(row.ids)) for row in rows])
-    labels = tokens.clone()
-    for row, line in zip(rows, labels, strict=True):
-        line[: row.prompt] = 0
+    sentences = pack(rows)
     adamw = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=3e-3, weight_decay=0.0)
     for _ in range(120):
         adamw.zero_grad()
-        network(tokens, labels).mean().backward()
+        network(**sentences).mean().backward()
         adamw.step()
     heads = SIZES.heads
     taught = {

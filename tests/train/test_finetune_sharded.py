@@ -30,7 +30,7 @@ main_process_port: 0
 fsdp_config:
   fsdp_version: 2
   fsdp_auto_wrap_policy: TRANSFORMER_BASED_WRAP
-  fsdp_transformer_layer_cls_to_wrap: LlamaDecoderLayer
+  fsdp_transformer_layer_cls_to_wrap: TrainedLayer
   fsdp_reshard_after_forward: true
   fsdp_state_dict_type: FULL_STATE_DICT
 """

@@ -1,25 +1,26 @@
 """What stays constant while a set is trained, computed once per item and kept by content.
 
-`adapter`: the layers below the first that hears the music are frozen and hear nothing, so their output depends on the
-tokens alone. `lora`: the adapter, the gates and the base's value matrices are frozen, so the gated values depend on the
-sound alone. `both`: neither.
+`adapter`: the layers below the first that hears the music, and that one's attention to the text, are frozen and hear
+nothing, so what they leave depends on the tokens alone. `lora`: the adapter, the gates and the base's value matrices
+are frozen, so the gated values depend on the sound alone. `both`: neither.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from musiscene.networks.mu_llama import layout
-from musiscene.networks.mu_llama.model import IGNORED_LABEL
 from train.naming import digest
 from train.tuning.batches import micro_batches
 from train.tuning.examples import Tokens
 from train.tuning.network import Trainee
-from train.tuning.stores import TensorStore, identity, stacked
+from train.tuning.packing import moved, pack
+from train.tuning.stores import TensorStore, identity
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +48,18 @@ class Constants:
         self, trainee: Trainee, store: TensorStore, device: torch.device, *, precision: str, use: bool
     ) -> None:
         self.trainee, self.store, self.device = trainee, store, device
-        self.keeps_lower = use and trainee.which == "adapter" and trainee.first_heard > 0
+        self.keeps_lower = use and trainee.which == "adapter"
         self.keeps_gated = use and trainee.which == "lora"
         state = dict(trainee.model.named_parameters())
         sizes = trainee.model.sizes
-        low = [t for n, t in state.items() if "embed_tokens" in n or _layer_of(n) in range(sizes.first_prefix_layer)]
+        first = sizes.first_prefix_layer
+        low = [
+            tensor
+            for name, tensor in state.items()
+            if "embed_tokens" in name
+            or _layer_of(name) in range(first)
+            or (_layer_of(name) == first and ("proj" in name or "input_layernorm" in name) and "mlp" not in name)
+        ]
         heard = {layout.module_name(name, wrapped=sizes.finetuned) for name in layout.music_shapes(sizes)}
         values = [t for n, t in state.items() if n in heard or ("v_proj" in n and "lora" not in n)]
         self._lower_id = digest(identity(low), precision, str(sizes.norm_eps)) if self.keeps_lower else ""
@@ -60,7 +68,7 @@ class Constants:
     def item(self, tokens: Tokens, features: str) -> Item:
         """An item with the names of its constants."""
         ids = torch.tensor(tokens.ids).numpy().tobytes()
-        lower = digest("lower", self._lower_id, ids) if self.keeps_lower else ""
+        lower = digest("attended", self._lower_id, ids) if self.keeps_lower else ""
         gated = digest("gated", self._gated_id, features) if self.keeps_gated else ""
         return Item(tokens, features, lower, gated)
 
@@ -84,9 +92,11 @@ class Constants:
             done = 0
             for group in micro_batches(range(len(todo)), lengths, tokens, rows):
                 batch = [todo[index] for index in group]
-                hidden = self.trainee.lower(self._padded([item.tokens.ids for item in batch]))
+                packed = pack([item.tokens for item in batch], self.device)
+                del packed["learnt"], packed["targets"]
+                hidden = torch.split(self.trainee.lower(**packed), [len(item.tokens.ids) for item in batch])
                 for item, row in zip(batch, hidden, strict=True):
-                    self.store.put(item.lower, row[: len(item.tokens.ids)])
+                    self.store.put(item.lower, row)
                 done += len(batch)
                 on_progress(done, len(todo))
         if self.keeps_gated:
@@ -98,27 +108,19 @@ class Constants:
                     self.store.put(item.gated, row)
                 on_progress(start + len(batch), len(todo))
 
-    def batch(self, items: Sequence[Item]) -> dict[str, Tensor]:
-        """Arguments of the trainee's forward for some items, padded to the longest of them."""
-        labels = [[IGNORED_LABEL] * item.tokens.prompt + list(item.tokens.ids[item.tokens.prompt :]) for item in items]
-        made = {
-            "tokens": self._padded([item.tokens.ids for item in items]),
-            "labels": self._padded(labels),
-        }
+    def batch(self, items: Sequence[Item]) -> dict[str, Any]:
+        """Arguments of the trainee's forward for some items."""
+        made = pack([item.tokens for item in items], self.device)
         if self.keeps_gated:
-            made["gated"] = stacked([self._there(item.gated) for item in items], self.device)
+            made["gated"] = moved(torch.stack([self._there(item.gated) for item in items]), self.device)
         else:
             made["pooled"] = self._features(items)
         if self.keeps_lower:
-            rows = [self._there(item.lower) for item in items]
-            hidden = rows[0].new_zeros(len(rows), max(len(row) for row in rows), rows[0].shape[-1])
-            for place, row in zip(hidden, rows, strict=True):
-                place[: len(row)] = row
-            made["lower"] = hidden.to(self.device, non_blocking=True)
+            made["lower"] = moved(torch.cat([self._there(item.lower) for item in items]), self.device)
         return made
 
     def _features(self, items: Sequence[Item]) -> Tensor:
-        return stacked([self._there(item.features) for item in items], self.device)
+        return moved(torch.stack([self._there(item.features) for item in items]), self.device)
 
     def _there(self, name: str) -> Tensor:
         tensor = self.store.get(name)
@@ -130,11 +132,6 @@ class Constants:
                 "and the last checkpoint is intact."
             )
         return tensor
-
-    def _padded(self, rows: Sequence[Sequence[int]]) -> Tensor:
-        length = max(len(row) for row in rows)
-        padded = torch.tensor([list(row) + [IGNORED_LABEL] * (length - len(row)) for row in rows])
-        return padded.to(self.device, non_blocking=True)
 
 
 def _layer_of(name: str) -> int:

@@ -13,11 +13,16 @@ import torch
 from musiscene.networks.mu_llama import layout
 from musiscene.networks.mu_llama.model import trainable_names
 from musiscene.networks.mu_llama.sizes import Sizes
-from train.tuning.batches import effective_batches, micro_batches, share_of_rank, useful_share
+from train.tuning.batches import effective_batches, micro_batches, share_of_rank, useful_of
 from train.tuning.config import Finetune
+from train.tuning.writing import WRITTEN_TOGETHER
 
 PEAKS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "4090": 165e12, "A10G": 70e12, "L4": 121e12}
 """Dense bfloat16 products per second of the matrix units, from the vendors' data sheets."""
+MEMORY = {"H200": 141e9, "H100": 80e9, "A100": 40e9, "4090": 24e9, "A10G": 24e9, "L4": 24e9}
+"""Bytes of their memory; of a kind that is sold with more, the least."""
+WORD_S = 0.03
+"""What one word of all captions that are written at once takes a GPU, which waits for Python; assumed."""
 REACHED = 0.4
 """Share of that peak that training commonly reaches; `benchmarks/finetune.py` measures it."""
 
@@ -28,9 +33,12 @@ class Estimate:
 
     Attributes:
         frozen: Weights that do not change.
-        trained: Trained weights with gradients and AdamW's two moments, in float32.
+        trained: Trained weights with gradients and AdamW's two moments, in float32, and in bfloat16 a copy.
+        per_value: Bytes of that for each value.
         activations: Largest micro-batch, forward and backward.
         cache: On disk, all of it.
+        checkpoints: On disk: those that are kept, the best weights and the export.
+        captions: Seconds that writing validation captions takes over all epochs; 0 when unknown.
         tokens: Per epoch, without padding.
         useful: Share of tokens that are not padding.
         steps: Optimiser steps of the run.
@@ -42,8 +50,11 @@ class Estimate:
 
     frozen: float
     trained: float
+    per_value: float
     activations: float
     cache: float
+    checkpoints: float
+    captions: float
     tokens: int
     useful: float
     steps: int
@@ -51,6 +62,11 @@ class Estimate:
     seconds: float
     speed: float
     speed_from: str
+
+    @property
+    def values(self) -> float:
+        """How many are trained."""
+        return self.trained / self.per_value
 
     @property
     def memory(self) -> float:
@@ -63,7 +79,13 @@ class Estimate:
 
 
 def estimate(
-    config: Finetune, sizes: Sizes, lengths: Sequence[int], answers: Sequence[int], device: torch.device, ranks: int
+    config: Finetune,
+    sizes: Sizes,
+    lengths: Sequence[int],
+    answers: Sequence[int],
+    device: torch.device,
+    ranks: int,
+    gpu: str = "",
 ) -> Estimate:
     """What a run would take.
 
@@ -74,18 +96,13 @@ def estimate(
         answers: Tokens of each item that are learnt.
         device: Where it would run.
         ranks: Processes that share the work.
+        gpu: A kind of GPU that `PEAKS` knows, when the run is to be on one that is not here.
     """
     half = precision(config, device) == "bf16"
     width = 2 if half else 4
     shapes = layout.published_shapes(sizes, with_base=True)
     counts = {name: prod(shape) for name, shape in shapes.items()}
     trained = sum(counts[name] for name in trainable_names(sizes, config.trainable))
-    matrices = sum(
-        count for name, count in counts.items() if name.startswith("llama.layers.0.") and len(shapes[name]) == 2
-    )
-    skipped = sizes.first_prefix_layer if config.memory.cache and config.trainable == "adapter" else 0
-    layers = sizes.layers - skipped
-
     batches = effective_batches(len(lengths), config.optimiser.effective_batch, config.seed, 0, drop_incomplete=False)
     groups = [
         group
@@ -95,35 +112,84 @@ def estimate(
             share_of_rank(batch, lengths, rank, ranks), lengths, config.batches.tokens, config.batches.rows
         )
     ]
-    padded = [len(group) * max(lengths[item] for item in group) for group in groups]
-    learnt = [sum(answers[item] for item in group) for group in groups]
-    widest = max(padded)
-    inside = (8 * sizes.dim + 4 * sizes.ffn_dim) * width
-    kept = sizes.dim * width if config.memory.gradient_checkpointing else inside
-    activations = widest * (layers * kept + inside) + max(learnt) * sizes.vocabulary * (width + 8)
-
-    # Forward, and the same again for the gradient of what flows through; frozen matrices need no gradient of their own.
-    passes = 2 + config.memory.gradient_checkpointing
-    per_token = 2.0 * layers * matrices * passes
-    head = 2.0 * 2 * sizes.dim * sizes.vocabulary
-    music = 6.0 * sum(counts[name] for name in layout.music_shapes(sizes)) if config.trainable != "lora" else 0.0
-    # MERT and layers below are computed once; 330 M weights on 75 frames a second are little beside the rest
-    per_epoch = sum(padded) * per_token + sum(learnt) * head + len(lengths) * music
-    products = per_epoch * config.optimiser.epochs
-    speed, source = _speed(device, half)
+    tokens = max(sum(lengths[item] for item in group) for group in groups)
+    learnt = max(sum(answers[item] for item in group) for group in groups)
+    recomputed = config.memory.gradient_checkpointing
+    layers = sizes.layers - (sizes.first_prefix_layer if config.memory.cache and config.trainable == "adapter" else 0)
+    inside = kept_per_token(sizes, config.trainable) * width
+    between = sizes.dim * width
+    # with recomputation one layer is whole at a time; logits are there as such, in float32, as shares, as gradient
+    activations = tokens * (layers * between + inside if recomputed else layers * inside)
+    activations += learnt * sizes.vocabulary * (2 * width + 8)
+    products = config.optimiser.epochs * products_of(
+        sizes, config.trainable, lengths, answers, cached=config.memory.cache, recomputed=recomputed
+    )
+    speed, source = _speed(device, half, gpu)
+    per_value = 18.0 if half else 16.0  # products are computed with a copy in bfloat16
+    chosen = config.validation
+    together = -(-chosen.captions // (ranks * WRITTEN_TOGETHER))
     return Estimate(
         frozen=(sum(counts.values()) - trained) * width,
-        trained=trained * 16.0,
+        trained=trained * per_value,
+        per_value=per_value,
         activations=float(activations),
         cache=_cache_bytes(config, sizes, lengths, width),
+        checkpoints=trained * (12.0 * config.output.keep + 4.0 + 8.0),
+        captions=config.optimiser.epochs * together * chosen.max_new * WORD_S if device.type == "cuda" else 0.0,
         tokens=sum(lengths),
-        useful=useful_share(groups, lengths),
+        useful=useful_of(groups, lengths),
         steps=len(batches) * config.optimiser.epochs,
         products=products,
         seconds=products / (speed * ranks),
         speed=speed,
         speed_from=source,
     )
+
+
+def products_of(
+    sizes: Sizes, which: str, lengths: Sequence[int], answers: Sequence[int], *, cached: bool, recomputed: bool
+) -> float:
+    """Floating-point operations of one pass over some items, forward and backward.
+
+    Frozen matrices need no gradient of their own, so the way back costs as much as the way there: 4 operations for each
+    value of a matrix and token. MERT and what is constant are computed once and not counted.
+
+    Args:
+        sizes: Of the network.
+        which: The trainable set.
+        lengths: Tokens of each item.
+        answers: Tokens of each item that are learnt.
+        cached: The layers that hear nothing are not run (for "adapter").
+        recomputed: Each layer is computed again on the way back.
+    """
+    attention, feed_forward = 4.0 * sizes.dim**2, 3.0 * sizes.dim * sizes.ffn_dim
+    heard = sizes.prefix_layers if cached and which == "adapter" else sizes.layers
+    passes = 6.0 if recomputed else 4.0
+    matrices = heard * (attention + feed_forward) - (attention if heard < sizes.layers else 0.0)
+    total = passes * matrices * sum(lengths)
+    total -= passes * feed_forward * (sum(lengths) - sum(answers))  # the last layer ends with what is learnt
+    # scores and their values over half a square: 2 products there, 5 back (they are computed again)
+    total += (passes + 3.0) * heard * sizes.dim * sum(length**2 for length in lengths)
+    total += 4.0 * sizes.dim * sizes.vocabulary * sum(answers)
+    trained = layout.music_shapes(sizes) if which != "lora" else {}
+    total += 6.0 * sum(prod(shape) for shape in trained.values()) * len(lengths)
+    if which != "adapter":
+        tuned = layout.tuning_shapes(sizes)
+        total += (passes + 2.0) * sum(prod(shape) for shape in tuned.values()) * sum(lengths)
+    return total
+
+
+def kept_per_token(sizes: Sizes, which: str) -> float:
+    """Values that one layer keeps for the way back, for each token.
+
+    Two norms keep their input; attention keeps queries, keys, values and what it gave, most of it padded as well; the
+    feed-forward part keeps the gate before and after its bend, and what it is multiplied with. LoRA keeps what it is
+    multiplied with, once for each matrix. A test compares these counts with PyTorch's own.
+    """
+    values = 11.0 * sizes.dim + 3.0 * sizes.ffn_dim
+    if which != "adapter":
+        values += 8.0 * sizes.dim + sizes.ffn_dim
+    return values
 
 
 def precision(config: Finetune, device: torch.device) -> str:
@@ -137,16 +203,22 @@ def report(estimate: Estimate, config: Finetune, free: float | None, items: int,
     """An estimate in words."""
     gb = 1e9
     lines = [
-        f"trainable set     {config.trainable}, {estimate.trained / 16 / 1e6:.1f} M values",
+        f"trainable set     {config.trainable}, {estimate.values / 1e6:.1f} M values",
         f"items             {items}, {estimate.tokens / max(items, 1):.0f} tokens each on average",
         f"steps             {estimate.steps} of {config.optimiser.effective_batch} items, "
-        f"{100 * estimate.useful:.1f} % of the tokens useful",
+        f"no padding but in attention ({100 * estimate.useful:.1f} % useful there)",
         f"memory per device {estimate.memory / gb:.2f} GB: {estimate.frozen / gb:.2f} frozen, "
         f"{estimate.trained / gb:.2f} trained with AdamW, {estimate.activations / gb:.2f} activations",
-        f"cache on disk     {estimate.cache / gb:.2f} GB",
+        f"disk              {estimate.cache / gb:.2f} GB of cache, {estimate.checkpoints / gb:.2f} GB of checkpoints",
         f"time              {_duration(estimate.seconds)} for {config.optimiser.epochs} epochs on {ranks} device(s), "
-        f"at {estimate.speed / 1e12:.2f} TFLOP/s each ({estimate.speed_from})",
+        f"at {estimate.speed / 1e12:.2f} TFLOP/s each ({estimate.speed_from}): "
+        f"{estimate.tokens * config.optimiser.epochs / max(estimate.seconds, 1e-9):,.0f} tokens a second",
     ]
+    if estimate.captions:
+        lines.append(
+            f"captions          {_duration(estimate.captions)} more for {config.validation.captions} after each epoch, "
+            f"at {1000 * WORD_S:.0f} ms a word for all that are written at once"
+        )
     if free is not None:
         fits = "fits" if estimate.memory <= free else "does NOT fit"
         lines.append(f"free here         {free / gb:.1f} GB: the run {fits}")
@@ -162,10 +234,10 @@ def _cache_bytes(config: Finetune, sizes: Sizes, lengths: Sequence[int], width: 
     return total
 
 
-def _speed(device: torch.device, half: bool) -> tuple[float, str]:
+def _speed(device: torch.device, half: bool, gpu: str) -> tuple[float, str]:
     """Operations per second to count on: of a known GPU, else as measured on a product of matrices."""
     if device.type == "cuda":
-        name = torch.cuda.get_device_name(device)
+        name = gpu or torch.cuda.get_device_name(device)
         for known, peak in PEAKS.items():
             if known in name and half:
                 return peak * REACHED, f"{100 * REACHED:.0f} % of the peak of {known}"

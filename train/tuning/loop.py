@@ -21,7 +21,7 @@ from musiscene.media import atomic_path
 from musiscene.metrics.words import rouge_l
 from musiscene.networks.mu_llama.tokenizer import LlamaTokenizer
 from train.failures import TrainingError
-from train.tuning.batches import effective_batches, planned, useful_share
+from train.tuning.batches import effective_batches, planned, useful_of
 from train.tuning.config import Finetune
 from train.tuning.constants import Constants, Item
 from train.tuning.examples import Example
@@ -124,7 +124,7 @@ class Run:
         self.network.train()
         plans = [self._plan(batch, lengths) for batch in batches[place.batch :]]
         began, tokens = time.perf_counter(), 0
-        for (plan, idle), made in zip(plans, self._prefetched(plans, learn.items), strict=True):
+        for (_, idle), (made, useful) in zip(plans, self._prefetched(plans, learn), strict=True):
             batch = batches[place.batch]
             done = place.batch * config.optimiser.effective_batch / len(learn.items)
             rate = learning_rate(config.optimiser, place.epoch + done)
@@ -140,7 +140,7 @@ class Run:
                     loss=loss,
                     lr=rate,
                     tokens_per_s=round(tokens / max(time.perf_counter() - began, 1e-9), 1),
-                    useful=round(useful_share(plan, lengths), 4),
+                    useful=round(useful, 4),
                 )
             if place.step % config.output.save_every == 0 and place.batch < len(batches):
                 self._save()
@@ -155,12 +155,14 @@ class Run:
         return planned(batch, lengths, rank, ranks, limits.tokens, limits.rows, even=sharded)
 
     def _prefetched(
-        self, plans: Sequence[tuple[list[list[int]], int]], items: Sequence[Item]
-    ) -> Iterator[list[dict[str, Tensor]]]:
-        """The tensors of each step, the next one's read while this one's are computed with."""
+        self, plans: Sequence[tuple[list[list[int]], int]], learn: Split
+    ) -> Iterator[tuple[list[dict[str, Any]], float]]:
+        """Each step's tensors and their useful share; the next one's are read while this one's are computed with."""
+        items, lengths = learn.items, learn.lengths
 
-        def read(plan: tuple[list[list[int]], int]) -> list[dict[str, Tensor]]:
-            return [self.constants.batch([items[index] for index in group]) for group in plan[0]]
+        def read(plan: tuple[list[list[int]], int]) -> tuple[list[dict[str, Any]], float]:
+            made = [self.constants.batch([items[index] for index in group]) for group in plan[0]]
+            return made, useful_of(plan[0], lengths)
 
         with ThreadPoolExecutor(1, "prefetch") as reader:
             waiting = reader.submit(read, plans[0]) if plans else None
@@ -170,7 +172,7 @@ class Run:
                 waiting = reader.submit(read, following) if following is not None else None
                 yield ready
 
-    def _step(self, batches: Sequence[dict[str, Tensor]], size: int, rate: float, idle: int) -> float:
+    def _step(self, batches: Sequence[dict[str, Any]], size: int, rate: float, idle: int) -> float:
         """One optimiser step; returns the mean of the items' losses, over all processes.
 
         Args:
@@ -190,23 +192,22 @@ class Run:
                 # Processes average their gradients, so each counts its share `ranks` times.
                 accelerator.backward(losses.sum() * (counted * ranks / size))
             total += losses.detach().sum() * counted
-        loss = float(accelerator.reduce(total, "sum")) / size
-        norm = self._norm()
-        if not (math.isfinite(loss) and math.isfinite(norm)):
-            what = f"The loss is {loss} and the gradient's norm {norm} at step {self.place.step + 1}"
-            raise TrainingError(_diverged(what))
+        trained = self._trained()
+        norm = torch.nn.utils.get_total_norm([p.grad for p in trained if p.grad is not None])
         if self.config.optimiser.clip:
-            accelerator.clip_grad_norm_(self._trained(), self.config.optimiser.clip)
+            torch.nn.utils.clip_grads_with_norm_(trained, self.config.optimiser.clip, norm)
+        whole = norm.full_tensor() if hasattr(norm, "full_tensor") else norm
+        told = torch.stack([accelerator.reduce(total, "sum") / size, whole.float()])
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.step()
         self.optimizer.zero_grad()
-        return loss
-
-    def _norm(self) -> float:
-        gradients = [parameter.grad for parameter in self._trained() if parameter.grad is not None]
-        norm = torch.nn.utils.get_total_norm(gradients)
-        return float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)
+        # The one place that waits for a GPU. Weights that a broken step has spoilt are saved nowhere.
+        loss, size_of_gradient = told.tolist()
+        if not (math.isfinite(loss) and math.isfinite(size_of_gradient)):
+            what = f"The loss is {loss} and the gradient's norm {size_of_gradient} at step {self.place.step + 1}"
+            raise TrainingError(_diverged(what))
+        return float(loss)
 
     def _trained(self) -> list[torch.nn.Parameter]:
         return [parameter for parameter in self.network.parameters() if parameter.requires_grad]

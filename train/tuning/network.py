@@ -2,34 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
+from transformers.models.llama.modeling_llama import LlamaDecoderLayer, LlamaRMSNorm
 
 from musiscene.networks.mu_llama import layout
-from musiscene.networks.mu_llama.model import IGNORED_LABEL, GatedAttention, MuLlama, trainable_names
+from musiscene.networks.mu_llama.model import GatedAttention, MuLlama, trainable_names
+from train.tuning.packing import Group, Packing, causal_attention, rotated
+
+
+class TrainedNorm(LlamaRMSNorm):
+    """The same norm in one kernel instead of eight, whatever autocast would rather have."""
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        """See the parent; float32 inside."""
+        with torch.autocast(hidden_states.device.type, enabled=False):
+            weight = self.weight.to(hidden_states.dtype)
+            return functional.rms_norm(hidden_states, weight.shape, weight, self.variance_epsilon)
+
+
+class MusicNorm(nn.RMSNorm):
+    """The music adapter's norm, in the type of its weight: bfloat16 and a trained float32 weight have no kernel."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See the parent."""
+        return super().forward(x.to(self.weight.dtype))
 
 
 class TrainedAttention(GatedAttention):
-    """Gated attention that computes its music term itself, inside its own layer, where sharded weights are whole.
+    """Gated attention over packed items, which computes what the music adds itself, where sharded weights are whole."""
 
-    `heard` is `(batch, prefix_layers, dim)`: the clip's vector plus each layer's prefix. `gated` is the same after the
-    value matrix and the gates; while those are frozen it is constant.
-    """
-
-    def forward(
-        self, *args: Any, heard: Tensor | None = None, gated: Tensor | None = None, **kwargs: Any
-    ) -> tuple[Tensor, Tensor]:
-        """As the parent, plus this layer's music term at every position."""
-        output, weights = super().forward(*args, **kwargs)
-        if self.slot is None or (heard is None and gated is None):
-            return output, weights
-        value = self.value(heard[:, self.slot]) if gated is None else gated[:, self.slot]  # type: ignore[index]
-        return output + self.project(value)[:, None, :].to(output.dtype), weights
+    def forward(self, *args: Any, packing: Packing | None = None, **kwargs: Any) -> Any:
+        """Of packed `(total, dim)` what the text alone gives, without music; else as the parent, for generation."""
+        if packing is None:
+            return super().forward(*args, **kwargs)
+        (hidden,) = args
+        shape = (len(hidden), -1, self.head_dim)
+        query, key, value = (product(hidden).view(shape) for product in (self.q_proj, self.k_proj, self.v_proj))
+        query, key = (rotated(part, packing.rotary).to(value.dtype) for part in (query, key))
+        heard = causal_attention(query, key, value, packing.groups)
+        return self.o_proj(heard)
 
     def value(self, heard: Tensor) -> Tensor:
         """The prefix token's gated value, `(batch, dim)`: base matrix only, no LoRA; tanh gate per head."""
@@ -46,6 +63,53 @@ class TrainedAttention(GatedAttention):
         return term
 
 
+class TrainedLayer(LlamaDecoderLayer):  # type: ignore[no-untyped-call]  # transformers' base is untyped here
+    """A layer over packed items that can be entered behind its attention, and can end with some tokens only."""
+
+    def forward(self, hidden_states: Tensor, *args: Any, packing: Packing | None = None, **kwargs: Any) -> Tensor:
+        """As the parent, for generation; or with a packing, see `_packed`."""
+        if packing is None:
+            return super().forward(hidden_states, *args, **kwargs)
+        return self._packed(hidden_states, packing, **kwargs)
+
+    def _packed(
+        self,
+        hidden: Tensor,
+        packing: Packing,
+        *,
+        attend: bool = True,
+        hear: bool = True,
+        heard: Tensor | None = None,
+        gated: Tensor | None = None,
+        kept: Tensor | None = None,
+    ) -> Tensor:
+        """Attention to the text, then what the music adds, then the feed-forward part.
+
+        Args:
+            hidden: `(total, dim)`.
+            packing: What belongs together.
+            attend: Begin with the attention; else `hidden` is what it left.
+            hear: Go on behind the attention.
+            heard: The clip's vector plus each layer's prefix, `(items, prefix_layers, dim)`.
+            gated: The same after the value matrix and the gates; constant while those are frozen.
+            kept: Tokens that anything is wanted of afterwards; all when None.
+        """
+        attention: TrainedAttention = self.self_attn  # type: ignore[assignment]
+        if attend:
+            hidden = hidden + attention(self.input_layernorm(hidden), packing=packing)
+        if not hear:
+            return hidden
+        slot = attention.slot
+        if slot is not None and (heard is not None or gated is not None):
+            value = attention.value(cast(Tensor, heard).select(1, slot)) if gated is None else gated.select(1, slot)
+            term = packing.belongs @ attention.project(value).to(packing.belongs.dtype)
+            hidden = hidden + term.to(hidden.dtype)
+        if kept is not None:
+            hidden = hidden.index_select(0, kept)
+        update: Tensor = self.mlp(self.post_attention_layernorm(hidden))
+        return hidden + update
+
+
 class Trainee(nn.Module):
     """MU-LLaMA with a trainable set; its forward is the loss of each item.
 
@@ -58,8 +122,13 @@ class Trainee(nn.Module):
     def __init__(self, model: MuLlama, which: str, *, checkpointing: bool = False) -> None:
         super().__init__()
         self.model, self.which, self.checkpointing = model, which, checkpointing
-        for layer in self._layers():
-            layer.self_attn.__class__ = TrainedAttention
+        for layer in self._layers():  # the same modules and weights; only `forward` differs
+            layer.__class__, layer.self_attn.__class__ = TrainedLayer, TrainedAttention
+        for module in model.modules():
+            if isinstance(module, LlamaRMSNorm):
+                module.__class__ = TrainedNorm
+            elif isinstance(module, nn.RMSNorm):
+                module.__class__ = MusicNorm
         if which == "adapter" and model.sizes.finetuned:
             self._add_lora_to_matrices()
         wanted = set(self.trained_names().values())
@@ -91,43 +160,60 @@ class Trainee(nn.Module):
     def forward(
         self,
         tokens: Tensor,
-        labels: Tensor,
+        positions: Tensor,
+        owners: Tensor,
+        learnt: Tensor,
+        targets: Tensor,
+        groups: Sequence[Group],
+        items: int,
         pooled: Tensor | None = None,
         gated: Tensor | None = None,
         lower: Tensor | None = None,
     ) -> Tensor:
-        """Mean cross-entropy of each item's answer, `(batch,)` float32.
-
-        Rows are padded on the right; causal attention never looks there, so no mask is needed.
+        """Mean cross-entropy of each item's answer, `(items,)` float32. `packing.pack` makes all but what is heard.
 
         Args:
-            tokens: `(batch, length)`.
-            labels: `(batch, length)`, not shifted; `IGNORED_LABEL` where nothing is to be learnt.
-            pooled: What MERT heard, `(batch, states, mert_dim)`.
-            gated: Instead of `pooled`, the constant gated values `(batch, prefix_layers, dim)`.
-            lower: Instead of running them, the constant output of the layers that hear nothing,
-                `(batch, length, dim)`.
+            tokens: All items' tokens, `(total,)`.
+            positions: Of each token in its item.
+            owners: The item of each token.
+            learnt: Indices of the tokens whose next one is to be learnt.
+            targets: These next ones.
+            groups: What attends together.
+            items: Number of items.
+            pooled: What MERT heard, `(items, states, mert_dim)`.
+            gated: Instead of `pooled`, the constant gated values `(items, prefix_layers, dim)`.
+            lower: What `lower` gives, where it is constant: `(total, dim)`.
         """
-        llama = self.model.llama.model
-        hidden = self.lower(tokens) if lower is None else lower
+        embedded = self.model.llama.model.embed_tokens(tokens) if lower is None else lower
+        packing = self._packing(embedded, positions, owners, groups, items)
+        hidden = self._lower(embedded, packing) if lower is None else lower
         heard = None if gated is not None or pooled is None else self.heard(pooled)
-        hidden = self._run(hidden, self.first_heard, self.model.sizes.layers, heard=heard, gated=gated)
-        targets = labels[:, 1:]
-        counted = targets != IGNORED_LABEL
-        logits = self.model.llama.lm_head(llama.norm(hidden[:, :-1][counted]))  # nothing is learnt elsewhere
-        losses = functional.cross_entropy(logits.float(), targets[counted], reduction="none")
-        rows = counted.nonzero()[:, 0]
-        sums = torch.zeros(len(tokens), device=losses.device).index_add(0, rows, losses)
-        return sums / counted.sum(1).clamp(min=1)
+        layers = self.model.sizes.layers
+        for index in range(self.first_heard, layers):
+            hidden = self._layer(
+                index,
+                hidden,
+                packing,
+                attend=index > self.first_heard,
+                heard=heard,
+                gated=gated,
+                kept=learnt if index + 1 == layers else None,  # nothing is learnt from the others
+            )
+        logits = self.model.llama.lm_head(self.model.llama.model.norm(hidden))
+        losses = functional.cross_entropy(logits.float(), targets, reduction="none")
+        counted = owners.index_select(0, learnt) == torch.arange(items, device=owners.device).unsqueeze(1)
+        return torch.where(counted, losses, 0.0).sum(1) / counted.sum(1).clamp(min=1)
 
-    def lower(self, tokens: Tensor) -> Tensor:
-        """Output of the layers below the first that hears the music, `(batch, length, dim)`."""
-        hidden = self.model.llama.model.embed_tokens(tokens)
-        return self._run(hidden, 0, self.first_heard)
+    def lower(self, tokens: Tensor, positions: Tensor, owners: Tensor, groups: Sequence[Group], items: int) -> Tensor:
+        """All that comes before the music is first heard, `(total, dim)`: the attention of the first layer that hears
+        it included.
+        """
+        embedded = self.model.llama.model.embed_tokens(tokens)
+        return self._lower(embedded, self._packing(embedded, positions, owners, groups, items))
 
     def heard(self, pooled: Tensor) -> Tensor:
         """What each layer's prefix token is, `(batch, prefix_layers, dim)`, from MERT's time means."""
-        return self.model.hear(pooled)[:, None, :] + self.model.prefix[None]
+        return self.model.hear(pooled).unsqueeze(1) + self.model.prefix
 
     def gated(self, pooled: Tensor) -> Tensor:
         """The gated values of all layers that hear, `(batch, prefix_layers, dim)`."""
@@ -158,24 +244,24 @@ class Trainee(nn.Module):
                 base.weight = nn.Parameter((base.weight.float() + delta).to(base.weight.dtype))
                 setattr(layer.get_submodule(parent), name, base)
 
-    def _run(self, hidden: Tensor, start: int, end: int, **music: Any) -> Tensor:
-        llama = self.model.llama.model
-        positions = torch.arange(hidden.shape[1], device=hidden.device)[None]
-        rotary = llama.rotary_emb(hidden, position_ids=positions)
-        for layer in self._layers()[start:end]:
-            if self.checkpointing and torch.is_grad_enabled():
-                hidden = checkpoint(
-                    layer,
-                    hidden,
-                    attention_mask=None,
-                    position_ids=positions,
-                    position_embeddings=rotary,
-                    use_reentrant=False,
-                    **music,
-                )
-            else:
-                hidden = layer(hidden, attention_mask=None, position_ids=positions, position_embeddings=rotary, **music)
+    def _packing(
+        self, hidden: Tensor, positions: Tensor, owners: Tensor, groups: Sequence[Group], items: int
+    ) -> Packing:
+        angles = positions.unsqueeze(1) * self.model.llama.model.rotary_emb.inv_freq.float()
+        rotary = (angles.cos().unsqueeze(1).to(hidden.dtype), angles.sin().unsqueeze(1).to(hidden.dtype))
+        belongs = owners.unsqueeze(1) == torch.arange(items, device=owners.device)
+        return Packing(groups, rotary, belongs.to(hidden.dtype))
+
+    def _lower(self, hidden: Tensor, packing: Packing) -> Tensor:
+        for index in range(self.first_heard + 1):
+            hidden = self._layer(index, hidden, packing, hear=index < self.first_heard)
         return hidden
+
+    def _layer(self, index: int, hidden: Tensor, packing: Packing, **how: Any) -> Tensor:
+        layer = self._layers()[index]
+        if self.checkpointing and torch.is_grad_enabled():
+            return cast(Tensor, checkpoint(layer, hidden, packing=packing, use_reentrant=False, **how))
+        return cast(Tensor, layer(hidden, packing=packing, **how))
 
     def _layers(self) -> list[Any]:
         return list(cast(Iterable[Any], self.model.llama.model.layers))

@@ -64,14 +64,15 @@ def restore_state(
         set_optimizer_state_dict(network, inner, optimised, options=options)
         return
     inner = _inner(optimizer)
+    fused = bool(inner.defaults.get("fused"))
     for name, parameter in accelerator.unwrap_model(network).named_parameters():
         if parameter.requires_grad:
             with torch.no_grad():
                 parameter.copy_(weights[_name(name)])
             if _name(name) in states:
                 inner.state[parameter] = {
-                    # AdamW keeps its count of steps on the CPU, the moments beside the weights
-                    key: value.clone() if key == "step" else value.to(parameter.device, parameter.dtype)
+                    # AdamW keeps its count of steps on the CPU, unless it is fused; the moments beside the weights
+                    key: value.clone() if key == "step" and not fused else value.to(parameter.device, copy=True)
                     for key, value in states[_name(name)].items()
                 }
 

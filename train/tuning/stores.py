@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -90,8 +89,3 @@ def _save(tensor: Tensor, path: Path) -> None:
         free = shutil.disk_usage(path.parent).free
         code = 28 if free < tensor.numel() * tensor.element_size() else 5
         raise OSError(code, "No space left on device" if code == 28 else str(error), str(path)) from error
-
-
-def stacked(tensors: list[Tensor], device: torch.device) -> Tensor:
-    """Tensors of one shape as a batch on a device."""
-    return torch.stack(tensors).to(device, non_blocking=True)

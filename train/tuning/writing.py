@@ -12,7 +12,10 @@ from musiscene.networks.mu_llama.generate import EOS
 from musiscene.networks.mu_llama.tokenizer import LlamaTokenizer
 from train.tuning.network import Trainee
 
+WRITTEN_TOGETHER = 64
+"""Captions that a GPU writes at once, if their keys and values find room: alone they would take as long."""
 _ROWS = 16
+"""And a processor."""
 
 
 @torch.no_grad()
@@ -36,12 +39,13 @@ def write(
         device: Of the network.
     """
     answers: list[str] = []
-    for start in range(0, len(prompts), _ROWS):
-        batch = prompts[start : start + _ROWS]
+    rows = _rows(trainee, max(map(len, prompts)) + max_new, device)
+    for start in range(0, len(prompts), rows):
+        batch = prompts[start : start + rows]
         longest = max(len(prompt) for prompt in batch)
         ids = torch.tensor([[0] * (longest - len(p)) + list(p) for p in batch], device=device)
         mask = torch.tensor([[0] * (longest - len(p)) + [1] * len(p) for p in batch], device=device)
-        heard = torch.stack(list(pooled[start : start + _ROWS])).to(device)
+        heard = torch.stack(list(pooled[start : start + rows])).to(device)
         llama: Any = trainee.model.llama  # transformers types its mixin for its own classes
         written = llama.generate(
             input_ids=ids,
@@ -55,3 +59,12 @@ def write(
         )
         answers += [tokenizer.decode(row).strip() for row in written[:, longest:].tolist()]
     return answers
+
+
+def _rows(trainee: Trainee, length: int, device: torch.device) -> int:
+    """So many captions at once that their keys and values fill at most half of what is free."""
+    if device.type != "cuda":
+        return _ROWS
+    sizes = trainee.model.sizes
+    free = torch.cuda.get_device_properties(device).total_memory - torch.cuda.memory_allocated(device)
+    return max(1, min(WRITTEN_TOGETHER, int(free / 2 / (length * sizes.layers * sizes.dim * 2 * 4))))
