@@ -22,12 +22,16 @@ def side_stream(device: int) -> torch.cuda.Stream:
 
 @contextmanager
 def aside(stream: torch.cuda.Stream) -> Iterator[None]:
-    """Run what is within on `stream`, behind what is queued here and before what comes after."""
+    """Run what is within on `stream`, behind what is queued here and before what comes after.
+
+    What another thread records on this stream is finished first: work launched into it would be recorded, too.
+    """
     here = torch.cuda.current_stream()
-    stream.wait_stream(here)
-    with torch.cuda.stream(stream):
-        yield
-    here.wait_stream(stream)
+    with ONE_CAPTURE:
+        stream.wait_stream(here)
+        with torch.cuda.stream(stream):
+            yield
+        here.wait_stream(stream)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Linear layers whose matrices are stored narrow (bfloat16, float16 or 8 bits) and used on a CPU in float32.
 
-A decoder's step on a CPU waits for its matrices to come from memory, so half the bytes are nearly half the time. What is
-not a matrix (activations, norms, biases, keys and values) is small and stays in float32: processors without
+A decoder's step on a CPU waits for its matrices to come from memory, so half the bytes are nearly half the time. What
+is not a matrix (activations, norms, biases, keys and values) is small and stays in float32: processors without
 arithmetic for half precision are slow at everything else in it, and rounding is then that of the matrices alone.
 """
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -69,12 +70,13 @@ class Cache:
         # Zeros, not empty: a masked position must not hold a NaN, which a weight of 0 would not cancel.
         shape = (sizes.layers, 2, batch, sizes.heads, positions, sizes.head_dim)
         self.pairs = torch.zeros(shape, dtype=like.dtype, device=like.device)
-        frequencies = sizes.rope_theta ** (-torch.arange(0, sizes.head_dim, 2, dtype=torch.float32) / sizes.head_dim)
-        angles = torch.outer(torch.arange(positions, dtype=torch.float32), frequencies)
+        real: dict[str, Any] = {"dtype": torch.float32, "device": like.device}
+        frequencies = sizes.rope_theta ** (-torch.arange(0, sizes.head_dim, 2, **real) / sizes.head_dim)
+        angles = torch.outer(torch.arange(positions, **real), frequencies)
         cosine, sine = torch.cat((angles.cos(), angles.cos()), dim=-1), torch.cat((-angles.sin(), angles.sin()), dim=-1)
         still, none = torch.ones_like(cosine), torch.zeros_like(sine)
-        self.cosines = torch.stack((cosine, cosine, still), dim=1)[:, :, None].to(like.device)
-        self.sines = torch.stack((sine, sine, none), dim=1)[:, :, None].to(like.device)
+        self.cosines = torch.stack((cosine, cosine, still), dim=1)[:, :, None]
+        self.sines = torch.stack((sine, sine, none), dim=1)[:, :, None]
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -235,7 +237,7 @@ def load_decoder(
     decoder.head.weight.copy_(checkpoint.base_tensor("output.weight"))
     decoder.norm.weight.copy_(checkpoint.tensor("llama.norm.weight"))
     if store:
-        decoder.head = store("head", decoder.head).to(device)
+        setattr(decoder, "head", store("head", decoder.head).to(device))  # noqa: B010  (its type may be another)
     for index, layer in enumerate(decoder.layers):
         assert isinstance(layer, DecoderLayer)
         prefix = f"llama.layers.{index}"

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from musiscene.networks.capturing import aside, recorded, side_stream
 from musiscene.networks.mu_llama.decoder import Cache, Decoder, TunedRows, hidden
 
 _LOG = logging.getLogger(__name__)
 EOS = 2
 _WORTH_SHARING = 16
 """Shorter common beginnings are not worth a pass of their own."""
-_CAPTURING = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +109,15 @@ def stream(
     running = [True] * batch
     for index in range(sampling.max_new):
         chosen = choose(logits, sampling, numbers[:, index])
-        ids = chosen.tolist()
+        known = _Known(chosen)
+        if step.ahead and index + 1 < sampling.max_new:
+            logits = step(chosen)
+        ids = known.tolist()
         running = [alive and token != eos for alive, token in zip(running, ids, strict=True)]
         if not any(running):
             return
         yield [token if alive else None for token, alive in zip(ids, running, strict=True)]
-        if index + 1 < sampling.max_new:
+        if not step.ahead and index + 1 < sampling.max_new:
             logits = step(chosen)
 
 
@@ -180,7 +182,9 @@ class Step:
         device = cache.pairs.device
         batch, self.length = cache.shape
         self.slots = torch.tensor([start], device=device)
-        self.columns = torch.arange(self.length, device=device)
+        columns = torch.arange(self.length, device=device)
+        seen = layout.visible(columns) & (columns < start)
+        self.mask = hidden(seen[:, None, None], cache.pairs.dtype)  # every step uncovers its own place
         self.graph: torch.cuda.CUDAGraph | None = None
         if captured and device.type == "cuda":
             try:
@@ -188,52 +192,71 @@ class Step:
             except RuntimeError as error:  # another library's kernel that cannot be captured: slower, not wrong
                 _LOG.warning("The decoding step could not be captured as a CUDA graph: %s", error)
 
+    @property
+    def ahead(self) -> bool:
+        """Whether a step is better begun before the host knows the token: the device then never waits for the host.
+
+        It costs one step too many at the end of an answer; a processor would only be later with the token.
+        """
+        return self.graph is not None
+
     def __call__(self, tokens: Tensor) -> Tensor:
         """Append `tokens` `(batch,)` to the rows; logits `(batch, vocabulary)` of what follows."""
         if self.graph is not None:
             self.tokens.copy_(tokens)
             self.graph.replay()
-            logits = self.logits
-        else:
-            limit = self.start + 1
-            seen = self.layout.visible(self.columns[:limit])[:, None, None] if self.padded else None
-            logits = self._forward(tokens, limit, seen)
-            self.start += 1
+            return self.logits
+        if self.padded:
+            self.mask.index_fill_(3, self.slots, 0.0)
+        limit = self.start + 1
+        logits = self._forward(tokens, limit, self.mask[..., :limit] if self.padded else None)
+        self.start += 1
         self.slots += 1
         return logits
 
     def masked(self, tokens: Tensor) -> Tensor:
         """The step as it is captured: over the whole cache, nothing depends on the host."""
-        seen = self.layout.visible(self.columns) & (self.columns <= self.slots)
-        return self._forward(tokens, self.length, seen[:, None, None])
+        self.mask.index_fill_(3, self.slots, 0.0)
+        return self._forward(tokens, self.length, self.mask)
 
-    def _forward(self, tokens: Tensor, limit: int, seen: Tensor | None) -> Tensor:
+    def _forward(self, tokens: Tensor, limit: int, mask: Tensor | None) -> Tensor:
         positions = self.layout.positions(self.slots)
-        mask = None if seen is None else hidden(seen, self.cache.pairs.dtype)
         logits: Tensor = self.decoder(
             tokens[:, None], positions, self.cache, self.slots, limit, mask, self.terms, self.tuned
         )
         return logits
 
     def _capture(self, batch: int) -> torch.cuda.CUDAGraph:
-        """The step as a graph over inputs and outputs that stay where they are (torch: "CUDA semantics", graphs).
-
-        While one thread captures, others go on listening and allocating: only this thread's own calls are held against
-        the capture (`thread_local`). Two captures at once would wait for each other's streams, so they take turns.
-        """
+        """The step as a graph over inputs and outputs that stay where they are; its memory is given back with it."""
         device = self.cache.pairs.device
-        with _CAPTURING, torch.cuda.device(device):
+        with torch.cuda.device(device):
             self.tokens = torch.zeros(batch, dtype=torch.long, device=device)
-            aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-            aside.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(aside):  # libraries set themselves up outside the capture
-                for _ in range(2):
-                    self.masked(self.tokens)
-            torch.cuda.current_stream().wait_stream(aside)
+            stream = side_stream(torch.cuda.current_device())
+            with aside(stream):  # libraries set themselves up outside the recording, on the stream that is recorded
+                self.masked(self.tokens)
             graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph, stream=aside, capture_error_mode="thread_local"):
+            with recorded(graph, stream):
                 self.logits = self.masked(self.tokens)
+                self.slots += 1
         return graph
+
+
+class _Known:
+    """Tokens on their way from the device to the host; work that is queued after them is not waited for."""
+
+    def __init__(self, tokens: Tensor) -> None:
+        self._tokens, self._arrived = tokens, None
+        if tokens.device.type == "cuda":
+            self._tokens = torch.empty(tokens.shape, dtype=tokens.dtype, pin_memory=True)
+            self._tokens.copy_(tokens, non_blocking=True)
+            self._arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            self._arrived.record()
+
+    def tolist(self) -> list[int]:
+        """Wait for them, not for what comes after."""
+        if self._arrived is not None:
+            self._arrived.synchronize()
+        return [int(token) for token in self._tokens.tolist()]
 
 
 def _aligned(positions: int) -> int:
