@@ -8,7 +8,8 @@ part of a Fréchet audio distance.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from torch import Tensor, nn
 from musiscene.errors import BackendUnavailableError
 from musiscene.networks.mel import mel_triangles
 from musiscene.networks.tensor_files import check_names, open_tensors
+from musiscene.networks.vggish_cpu import VggishOnCpu, suits
 
 SAMPLE_RATE = 16_000
 HOP = 160
@@ -140,18 +142,29 @@ class Vggish:
     network: VggishNetwork
     source: str = ""
     device: str = "cpu"
+    _on_cpu: VggishOnCpu | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        # With the channels innermost a processor convolves in three quarters of the time.
-        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if type(self.network) is VggishNetwork and suits(self.network, self.device):  # a subclass computes otherwise
+            object.__setattr__(self, "_on_cpu", VggishOnCpu(self.network.features, self.network.embeddings))
+        else:
+            self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @torch.inference_mode()
-    def embed(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Embeddings `(n, 128)` of examples `(n, 1, 96, 64)`, before any ReLU."""
+    def embed(self, inputs: NDArray[np.float32], check: Callable[[], None] = lambda: None) -> NDArray[np.float32]:
+        """Embeddings `(n, 128)` of examples `(n, 1, 96, 64)`, before any ReLU.
+
+        Args:
+            inputs: The examples.
+            check: Called between layers on a CPU, at the beginning elsewhere; may raise to stop.
+        """
         if not len(inputs):
             return np.zeros((0, EMBEDDING), np.float32)
-        batch = torch.from_numpy(inputs).to(self.device)
-        embedded: NDArray[np.float32] = self.network(batch).float().cpu().numpy()
+        batch = torch.from_numpy(inputs)
+        if self._on_cpu is not None:
+            return self._on_cpu(batch, check).numpy()
+        check()
+        embedded: NDArray[np.float32] = self.network(batch.to(self.device)).float().cpu().numpy()
         return embedded
 
 
