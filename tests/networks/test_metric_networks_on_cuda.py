@@ -11,7 +11,7 @@ from tests.networks.cuda_on_paper import Kernels, cuda_on_paper, on_cuda
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_vggish_stays_on_the_gpu(dtype: torch.dtype) -> None:
-    """On a GPU VGGish is six convolutions and three products, with their rectifiers and pools, and the host waits for nothing."""
+    """On a GPU VGGish is six convolutions and three products, and the host waits for nothing."""
     network = vggish.build()
     with cuda_on_paper():
         on_cuda(network, dtype)
