@@ -1,7 +1,8 @@
 """What is published: every weight that some part of the project can use, with its source and licence.
 
 A revision is a commit where one is known for certain, else "main". Either way `weights.download` asks the hub for the
-commit and the checksums when it fetches, compares what arrives with them, and notes them beside the files.
+commit and the checksums when it fetches, compares what arrives with them, and notes them beside the files; what "main"
+was the first time is what is fetched from then on.
 """
 
 from __future__ import annotations

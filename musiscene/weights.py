@@ -2,25 +2,27 @@
 
 Each has a folder `<data folder>/weights/<name>`. A note in it (`weights.json`) is written last, so a folder without
 one is not complete. The note holds size and SHA-256 of every file as they arrived (checked against the hub's own
-checksums where it has them), so that `verify` can tell whether a file has changed since.
+checksums where it has them), so that `verify` can tell whether a file has changed since. It also holds the commit that
+the hub named, which is what is fetched from then on, also where the manifest knows a branch only (`PIN` holds it until
+the note is written); `download(update=True)` moves on.
 
 Nothing here imports torch until something is converted or looked into.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from musiscene.errors import BackendUnavailableError, ConfigError, StorageError
+from musiscene.errors import BackendUnavailableError, ConfigError
 from musiscene.fetching import Remote, fetch_all, file_sha256, list_repo, released
 from musiscene.published import MANIFEST, Weights, entry, next_step
 from musiscene.settings import Settings
 from musiscene.types import Job
+from musiscene.weight_notes import NOTE, PIN, commit_here, is_commit, make_way, read_note, write_note
 
 __all__ = [
     "MANIFEST",
@@ -38,8 +40,6 @@ __all__ = [
     "verify",
     "weights_dir",
 ]
-
-NOTE = "weights.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +79,13 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """Result of looking at every file. `problems` is empty when all is well."""
+    """Result of looking at every file. `problems` is empty when all is well; `commit` is where they came from."""
 
     name: str
     path: Path
     checked: tuple[str, ...]
     problems: tuple[str, ...] = field(default=())
+    commit: str = ""
 
     @property
     def ok(self) -> bool:
@@ -99,7 +100,7 @@ def weights_dir(given: Path | str | None = None) -> Path:
 
 def find(name: str, folder: Path | str | None = None) -> Path | None:
     """Where the weights called `name` lie, or None when they are not (or not completely) here."""
-    note = _read_note(weights_dir(folder) / entry(name).name)
+    note = read_note(weights_dir(folder) / entry(name).name)
     if note is None:
         return None
     source = note.get("made_from")
@@ -112,7 +113,7 @@ def find(name: str, folder: Path | str | None = None) -> Path | None:
 def status(name: str, folder: Path | str | None = None) -> Status:
     """What is here of some weights."""
     path = find(name, folder)
-    note = _read_note(weights_dir(folder) / name) or {}
+    note = read_note(weights_dir(folder) / name) or {}
     if path is None:
         return Status(entry(name), None)
     size = sum(fact["size"] for fact in note.get("files", {}).values()) or _size(path)
@@ -135,7 +136,7 @@ def use(name: str, path: Path, folder: Path | str | None = None) -> Path:
     path = path.expanduser().resolve()
     if not path.exists():
         raise ConfigError(f"There is no file or folder {path} to take the {entry(name).name} weights from.")
-    _write_note(weights_dir(folder) / name, {"path": str(path)})
+    write_note(weights_dir(folder) / name, {"path": str(path)})
     return path
 
 
@@ -147,9 +148,12 @@ def download(
     sha256: str = "",
     token: str | None = None,
     endpoint: str | None = None,
+    update: bool = False,
     job: Job | None = None,
 ) -> Path:
     """Fetch some weights, going on where an earlier attempt stopped.
+
+    What the manifest knows by a branch only is fetched at the commit that the hub named the first time.
 
     Args:
         name: Name in the manifest.
@@ -158,6 +162,7 @@ def download(
         sha256: What that file must be.
         token: Access token of the hub; the one that `hf auth login` stored when None.
         endpoint: Address of the hub.
+        update: Take the commit that the manifest's revision stands for today, instead of the one from the first time.
         job: Told how far it is; may stop it.
 
     Raises:
@@ -175,13 +180,19 @@ def download(
         from huggingface_hub import constants, get_token
 
         token = get_token() if token is None else token
-        listing = list_repo(weights.repo_id, weights.revision, endpoint=endpoint or constants.ENDPOINT, token=token)
+        before = commit_here(target, weights.repo_id)
+        revision = weights.revision if update or is_commit(weights.revision) else before or weights.revision
+        listing = list_repo(weights.repo_id, revision, endpoint=endpoint or constants.ENDPOINT, token=token)
         remotes = tuple(f for f in listing.files if any(fnmatch(f.path, pattern) for pattern in weights.files))
         commit = listing.commit
         if not remotes:
             raise BackendUnavailableError(
                 f"{weights.repo_id} does not hold {', '.join(weights.files)}. Name a copy with `musiscene weights use`."
             )
+        if commit != before:
+            if before:
+                make_way(target, remotes)
+            write_note(target, {"repo_id": weights.repo_id, "commit": commit}, PIN)
     elif weights.urls:
         remotes, token = tuple(released(address) for address in weights.urls), ""
     else:
@@ -194,7 +205,8 @@ def download(
                 f"{file} arrived with SHA-256 {fact['sha256'][:12]}…, where its publisher names "
                 f"{weights.digest_prefix}…; it was thrown away. Download it again, or use another copy."
             )
-    _write_note(target, {"repo_id": weights.repo_id, "commit": commit, "url": url, "files": facts})
+    write_note(target, {"repo_id": weights.repo_id, "commit": commit, "url": url, "files": facts})
+    (target / PIN).unlink(missing_ok=True)
     return target
 
 
@@ -209,7 +221,7 @@ def verify(name: str, *, folder: Path | str | None = None, job: Job | None = Non
     if path is None:
         raise BackendUnavailableError(f"The {name} weights are not here. {next_step(name)}")
     job = job or Job()
-    files: dict[str, Any] = (_read_note(weights_dir(folder) / name) or {}).get("files", {})
+    files: dict[str, Any] = (read_note(weights_dir(folder) / name) or {}).get("files", {})
     problems = []
     for index, (file, fact) in enumerate(files.items()):
 
@@ -222,7 +234,8 @@ def verify(name: str, *, folder: Path | str | None = None, job: Job | None = Non
             problems.append(f"{file} has changed since it came")
     if not problems:
         problems += _look_into(name, path, folder)
-    return Verification(name, path, tuple(files) or (path.name,), tuple(problems))
+    commit = status(name, folder).commit
+    return Verification(name, path, tuple(files) or (path.name,), tuple(problems), commit)
 
 
 def convert(name: str, *, folder: Path | str | None = None, dtype: str = "bfloat16", job: Job | None = None) -> Path:
@@ -263,7 +276,7 @@ def convert(name: str, *, folder: Path | str | None = None, dtype: str = "bfloat
         tokenizer_from=tokenizer,
         on_progress=lambda share: job.progress(share, "Merging MU-LLaMA"),
     )
-    _write_note(target, {"files": {}, "made_from": {"name": name, "stamp": _stamp(path)}})
+    write_note(target, {"files": {}, "made_from": {"name": name, "stamp": _stamp(path)}})
     return target
 
 
@@ -309,24 +322,6 @@ def _look_into(name: str, path: Path, folder: Path | str | None) -> list[str]:
     except BackendUnavailableError as error:
         return [str(error)]
     return []
-
-
-def _read_note(folder: Path) -> dict[str, Any] | None:
-    try:
-        note = json.loads((folder / NOTE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return note if isinstance(note, dict) else None
-
-
-def _write_note(folder: Path, note: Mapping[str, Any]) -> None:
-    part = folder / f"{NOTE}.part"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")
-        part.replace(folder / NOTE)
-    except OSError as error:
-        raise StorageError(f"{folder} cannot be written: {error.strerror or error}.") from error
 
 
 def _size(path: Path) -> int:

@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     added.add_argument("name", metavar="NAME")
     added.add_argument("--url", default="", help="a mirror of a single file, in place of the published address")
     added.add_argument("--sha256", default="", help="what that file must be")
+    added.add_argument("--update", action="store_true", help="move on from the commit that was fetched the first time")
     added = action("verify", _verify, "Read every file again and compare it with what arrived.")
     added.add_argument("name", metavar="NAME", nargs="?", help="one of them (default: all that are here)")
     added = action("convert", _convert, "Bring weights once into the form that starts quickly.")
@@ -62,8 +63,18 @@ def _download(arguments: argparse.Namespace) -> int:
 
     published = weights.entry(arguments.name)
     print(f"{published.name}: licence {published.license}", file=sys.stderr)
-    path = weights.download(arguments.name, folder=_folder(), url=arguments.url, sha256=arguments.sha256, job=_job())
-    _print({"name": arguments.name, "path": str(path)}, arguments.json, str(path))
+    path = weights.download(
+        arguments.name,
+        folder=_folder(),
+        url=arguments.url,
+        sha256=arguments.sha256,
+        update=arguments.update,
+        job=_job(),
+    )
+    commit = weights.status(arguments.name, _folder()).commit
+    if commit:
+        print(f"{published.name}: commit {commit}", file=sys.stderr)
+    _print({"name": arguments.name, "path": str(path), "commit": commit}, arguments.json, str(path))
     return 0
 
 
@@ -72,8 +83,13 @@ def _verify(arguments: argparse.Namespace) -> int:
 
     names = [arguments.name] if arguments.name else [s.weights.name for s in weights.list_all(_folder()) if s.path]
     results = [weights.verify(name, folder=_folder(), job=_job()) for name in names]
-    lines = [f"{r.name}: {'; '.join(r.problems) or f'{len(r.checked)} files are as they came'}" for r in results]
-    document = {"verified": [{"name": r.name, "ok": r.ok, "problems": list(r.problems)} for r in results]}
+    lines = []
+    for r in results:
+        origin = f", commit {r.commit}" if r.commit else ""
+        lines.append(f"{r.name}: {'; '.join(r.problems) or f'{len(r.checked)} files are as they came{origin}'}")
+    document = {
+        "verified": [{"name": r.name, "ok": r.ok, "commit": r.commit, "problems": list(r.problems)} for r in results]
+    }
     _print(document, arguments.json, "\n".join(lines) or "There are no weights here.")
     broken = [result.name for result in results if not result.ok]
     if broken:

@@ -20,6 +20,7 @@ from musiscene.errors import BackendUnavailableError, ConfigError, Stopped, Stor
 from musiscene.fetching import Remote, fetch
 from musiscene.registry import discover
 from musiscene.types import Job
+from musiscene.weight_notes import is_commit
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 LARGE = bytes(range(256)) * 20_000
@@ -38,6 +39,8 @@ class Hub:
     token_wanted: str = ""
     elsewhere: str = ""
     """Another host that files are redirected to."""
+    commit: str = COMMIT
+    """What its branch stands for today."""
     asked: list[tuple[str, str, str]] = field(default_factory=list)
     """Path, Range and Authorization of every request."""
 
@@ -66,7 +69,9 @@ class Handler(BaseHTTPRequestHandler):
                 else {"rfilename": name, "size": len(data)}
                 for name, data in hub.files.items()
             ]
-            return self._answer(200, json.dumps({"sha": COMMIT, "siblings": siblings}).encode())
+            revision = self.path.rpartition("/revision/")[2].partition("?")[0]
+            commit = revision if is_commit(revision) else hub.commit
+            return self._answer(200, json.dumps({"sha": commit, "siblings": siblings}).encode())
         if hub.elsewhere:
             self.send_response(302)
             self.send_header("Location", f"{hub.elsewhere}{self.path}")
@@ -166,6 +171,44 @@ def test_a_file_that_is_there_is_not_fetched_again(hub: Hub, tmp_path: Path) -> 
     before = len(hub.asked)
     weights.download("mert-v1-95m", folder=tmp_path, endpoint=hub.address, token="")
     assert len(hub.asked) == before + 1
+
+
+def test_what_has_only_a_branch_stays_at_the_commit_of_the_first_time(hub: Hub, tmp_path: Path) -> None:
+    """Whatever the branch stands for later; `update` moves on, with the small files that have no checksum too."""
+    name, moved = "musicgen-stereo-small", "f" * 40
+    hub.files = {"config.json": b"{1}", "model.safetensors": LARGE}
+    assert weights.entry(name).revision == "main"
+    weights.download(name, folder=tmp_path, endpoint=hub.address, token="")
+    hub.commit, hub.files["config.json"] = moved, b"{2}"
+
+    hub.asked.clear()
+    path = weights.download(name, folder=tmp_path, endpoint=hub.address, token="")
+    assert [asked for asked, _, _ in hub.asked] == [f"/api/models/facebook/{name}/revision/{COMMIT}?blobs=true"]
+    assert weights.verify(name, folder=tmp_path).commit == COMMIT
+
+    weights.download(name, folder=tmp_path, endpoint=hub.address, token="", update=True)
+    assert (path / "config.json").read_bytes() == b"{2}"
+    assert weights.verify(name, folder=tmp_path).commit == moved
+    assert sorted(file.name for file in path.iterdir()) == ["config.json", "model.safetensors", "weights.json"]
+    assert sum("model.safetensors" in asked for asked, _, _ in hub.asked) == 0
+
+
+def test_a_download_that_was_stopped_goes_on_with_its_own_commit(hub: Hub, tmp_path: Path) -> None:
+    """Though the branch has moved meanwhile."""
+    stop = threading.Event()
+    with pytest.raises(Stopped):
+        weights.download(
+            "musicgen-stereo-small",
+            folder=tmp_path,
+            endpoint=hub.address,
+            token="",
+            job=Job(lambda share, note: stop.set(), stop),
+        )
+    hub.commit = "f" * 40
+    weights.download("musicgen-stereo-small", folder=tmp_path, endpoint=hub.address, token="")
+
+    assert weights.status("musicgen-stereo-small", tmp_path).commit == COMMIT
+    assert not any("f" * 40 in asked for asked, _, _ in hub.asked)
 
 
 def test_a_broken_connection_is_taken_up_again(hub: Hub, tmp_path: Path) -> None:
