@@ -1,7 +1,7 @@
 """MU-LLaMA's original scheme of inference, written plainly from its description: the yardstick, not a backend.
 
 Meta's pairwise rotation with complex numbers, LoRA as separate products, and the gated prefix computed again for every
-token and layer. One clip at a time.
+token and layer. One clip at a time. Rotations and the attention's softmax are in float32 whatever the weights are in.
 """
 
 from __future__ import annotations
@@ -18,15 +18,30 @@ from musiscene.networks.mu_llama.sizes import Sizes
 class PlainMuLlama:
     """The network over tensors under their published names, with a key/value cache."""
 
-    def __init__(self, sizes: Sizes, adapter: Mapping[str, Tensor], base: Mapping[str, Tensor]) -> None:
-        self.sizes = sizes
-        self.weights = {f"llama.{name}": tensor for name, tensor in base.items()} | dict(adapter)
+    def __init__(
+        self,
+        sizes: Sizes,
+        adapter: Mapping[str, Tensor],
+        base: Mapping[str, Tensor],
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self.sizes, self.dtype = sizes, dtype
+        tensors = {f"llama.{name}": tensor for name, tensor in base.items()} | dict(adapter)
+        self.weights = {name: tensor.to(dtype) for name, tensor in tensors.items()}
+
+    @property
+    def bytes_per_token(self) -> int:
+        """Bytes of weights that one token reads: all but the embedding, and the value matrices for the music again."""
+        again = range(self.sizes.first_prefix_layer, self.sizes.layers)
+        read = [w for name, w in self.weights.items() if name.startswith("llama.") and "tok_embeddings" not in name]
+        read += [self.weights[f"llama.layers.{layer}.attention.wv.weight"] for layer in again]
+        return sum(w.nbytes for w in read)
 
     @torch.inference_mode()
     def hear(self, pooled: Tensor) -> Tensor:
         """The clip's vector, `(1, dim)`, from `(1, states, mert_dim)`."""
         w = self.weights
-        x = functional.conv1d(pooled, w["mu_mert_agg.weight"], w["mu_mert_agg.bias"])[:, 0]
+        x = functional.conv1d(pooled.to(self.dtype), w["mu_mert_agg.weight"], w["mu_mert_agg.bias"])[:, 0]
         x = functional.normalize(x, dim=-1) / (1 + 1e-6)
         x = functional.linear(x, w["mu_mert_proj.weight"], w["mu_mert_proj.bias"])
         for i in range(1, self.sizes.adapter_blocks + 1):
@@ -46,7 +61,7 @@ class PlainMuLlama:
         angles = torch.outer(torch.arange(total).float(), frequencies)
         self._turns = torch.polar(torch.ones_like(angles), angles)
         shape = (self.sizes.layers, total, self.sizes.heads, self.sizes.head_dim)
-        self._keys, self._values = torch.zeros(shape), torch.zeros(shape)
+        self._keys, self._values = torch.zeros(shape, dtype=self.dtype), torch.zeros(shape, dtype=self.dtype)
         tokens, start, answer = torch.tensor(prompt), 0, []
         for _ in range(count):
             chosen = int(self._forward(tokens, start, heard).argmax())
@@ -83,7 +98,7 @@ class PlainMuLlama:
         keys, values = self._keys[layer, :end], self._values[layer, :end]
         scores = torch.einsum("qhd,khd->hqk", _turn(query, turns), keys) / sizes.head_dim**0.5
         hidden = torch.arange(end)[None] > torch.arange(start, end)[:, None]
-        scores = scores.masked_fill(hidden, float("-inf")).float().softmax(dim=-1)
+        scores = scores.masked_fill(hidden, float("-inf")).float().softmax(dim=-1).to(self.dtype)
         output = torch.einsum("hqk,khd->qhd", scores, values)
         if heard is not None and layer >= sizes.first_prefix_layer:
             prefix = self.weights["prefix_query.weight"][layer - sizes.first_prefix_layer]
@@ -106,4 +121,4 @@ def _norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
 
 def _turn(x: Tensor, turns: Tensor) -> Tensor:
     pairs = torch.view_as_complex(x.float().reshape(*x.shape[:-1], -1, 2))
-    return torch.view_as_real(pairs * turns).flatten(-2)
+    return torch.view_as_real(pairs * turns).flatten(-2).to(x.dtype)
