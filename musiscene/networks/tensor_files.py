@@ -80,7 +80,7 @@ class TensorFiles(Mapping[str, Tensor]):
         return TensorFiles(self.path, entries)
 
 
-def open_tensors(path: Path, *, within: str = "") -> TensorFiles:
+def open_tensors(path: Path, *, within: str = "", axis: Callable[[str], int | None] | None = None) -> TensorFiles:
     """Open a weight file, or a folder of one or more of them.
 
     In a folder an index (`*.index.json`) is followed when there is one; else all safetensors files, else all pickled
@@ -89,14 +89,21 @@ def open_tensors(path: Path, *, within: str = "") -> TensorFiles:
     Args:
         path: The file or folder.
         within: Name of the entry of a pickled dict that holds the weights, if it may be wrapped in one ("model").
+        axis: For model-parallel parts, which all hold every name: the axis along which a tensor's parts lie one behind
+            the other, in the order of the file names; None for one that is the same in each.
 
     Raises:
         BackendUnavailableError: Nothing there, damaged, or not a weight file; the message names the file.
     """
     files = _weight_files(path)
     entries: dict[str, Entry] = {}
+    parts: list[dict[str, Entry]] = []
     for file in files:
         opened = _open_pickled(file, within) if file.suffix in PICKLED else _open_safetensors(file)
+        if axis and parts and opened.keys() == parts[0].keys():
+            parts.append(opened)
+            continue
+        parts = parts or [opened]
         both = entries.keys() & opened.keys()
         if both:
             raise BackendUnavailableError(
@@ -104,7 +111,19 @@ def open_tensors(path: Path, *, within: str = "") -> TensorFiles:
                 "together here. Use a checkpoint in one part, or the one in Hugging Face's layout."
             )
         entries.update(opened)
+    if axis and len(parts) > 1:
+        entries |= {name: _joined([part[name] for part in parts], axis(name)) for name in parts[0]}
     return TensorFiles(path, entries)
+
+
+def _joined(parts: list[Entry], axis: int | None) -> Entry:
+    """One tensor of its model-parallel parts."""
+    first = parts[0]
+    if axis is None or axis >= len(first.shape):
+        return first
+    length = sum(part.shape[axis] for part in parts)
+    shape = (*first.shape[:axis], length, *first.shape[axis + 1 :])
+    return Entry(shape, first.file, lambda: torch.cat([part.read() for part in parts], dim=axis))
 
 
 def check_names(path: Path, found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]]) -> None:

@@ -101,7 +101,16 @@ def test_gates_that_no_layer_uses_may_be_absent(
 
 
 @pytest.mark.parametrize(
-    "lost", ["prefix_query.weight", "mu_mert_f2_3.weight", "llama.layers.1.attention.wq.bias", "llama.norm.weight"]
+    "lost",
+    [
+        "prefix_query.weight",
+        "mu_mert_f2_3.weight",
+        "mu_mert_norm_3.weight",
+        "llama.layers.0.attention.lora_wq_l1.weight",
+        "llama.layers.1.attention.wq.bias",
+        "llama.layers.3.attention.gate",
+        "llama.norm.weight",
+    ],
 )
 def test_a_missing_tensor_is_named_with_its_file(
     tensors: tuple[dict[str, Tensor], dict[str, Tensor]], tmp_path: Path, lost: str
@@ -187,13 +196,39 @@ def test_something_else_than_mu_llama_is_recognised(tmp_path: Path) -> None:
         open_checkpoint(tmp_path / "other.safetensors", tmp_path / "other.safetensors")
 
 
-def test_model_parallel_parts_are_refused(tensors: tuple[dict[str, Tensor], dict[str, Tensor]], tmp_path: Path) -> None:
-    """Meta's larger models come in parts that hold slices of one tensor; that is said, not misread."""
+@pytest.mark.parametrize("parts", [2, 4])
+def test_model_parallel_parts_are_put_together(
+    tensors: tuple[dict[str, Tensor], dict[str, Tensor]], tmp_path: Path, parts: int
+) -> None:
+    """Meta's layout for several GPUs, whose files hold slices of each matrix, is the same network."""
+    adapter, base = tensors
     (tmp_path / "base").mkdir()
-    torch.save(tensors[1], tmp_path / "base" / "consolidated.00.pth")
-    torch.save(tensors[1], tmp_path / "base" / "consolidated.01.pth")
-    save_file(tensors[0], tmp_path / "adapter.safetensors")
-    with pytest.raises(BackendUnavailableError, match="model-parallel"):
+    for part in range(parts):
+        slices = {"rope.freqs": torch.ones(4)}
+        for name, tensor in base.items():
+            by_inputs = name.endswith(("wo.weight", "w2.weight")) or name.startswith("tok_embeddings")
+            slices[name] = tensor if "norm" in name else tensor.chunk(parts, dim=int(by_inputs))[part].clone()
+        torch.save(slices, tmp_path / "base" / f"consolidated.{part:02d}.pth")
+    save_file(adapter, tmp_path / "adapter.safetensors")
+    save_file(base, tmp_path / "base.safetensors")
+    joined = open_checkpoint(tmp_path / "adapter.safetensors", tmp_path / "base")
+    assert same(joined, open_checkpoint(tmp_path / "adapter.safetensors", tmp_path / "base.safetensors"))
+    assert all(torch.equal(joined.base[name], tensor) for name, tensor in base.items())
+
+
+def test_a_matrix_twice_is_said_not_misread(
+    tensors: tuple[dict[str, Tensor], dict[str, Tensor]], tmp_path: Path
+) -> None:
+    """Parts that are not slices of one network, such as the same file twice or a rest of another, are refused."""
+    adapter, base = tensors
+    (tmp_path / "base").mkdir()
+    save_file(adapter, tmp_path / "adapter.safetensors")
+    torch.save(base, tmp_path / "base" / "consolidated.00.pth")
+    torch.save(dict(list(base.items())[:3]), tmp_path / "base" / "consolidated.01.pth")
+    with pytest.raises(BackendUnavailableError, match="both hold"):
+        open_checkpoint(tmp_path / "adapter.safetensors", tmp_path / "base")
+    torch.save(base, tmp_path / "base" / "consolidated.01.pth")
+    with pytest.raises(BackendUnavailableError, match="of another shape"):
         open_checkpoint(tmp_path / "adapter.safetensors", tmp_path / "base")
 
 

@@ -111,7 +111,7 @@ def open_checkpoint(adapter: Path, base: Path | None = None, *, norm_eps: float 
     elif base is None:
         raise BackendUnavailableError(f"{adapter} holds no base LLaMA. Name the folder of LLaMA-2-7B-chat as well.")
     else:
-        raw = open_tensors(base)
+        raw = open_tensors(base, axis=layout.parallel_axis)
         base_in_halves = any(name.startswith("model.layers.") for name in raw)
         base_files, base_path = raw.renamed(layout.meta_name), base
 

@@ -75,6 +75,17 @@ def meta_name(name: str) -> str | None:
     return name
 
 
+def parallel_axis(name: str) -> int | None:
+    """The axis along which Meta cuts a base tensor into parts for several GPUs; None for norms, which each part holds.
+
+    Matrices that come first in a block are cut by outputs, those that come last, and the embedding, by inputs.
+    """
+    matrix = name.removesuffix(".weight").rpartition(".")[2]
+    if "norm" in matrix or matrix == "freqs":
+        return None
+    return 1 if matrix in ("wo", "w2", "tok_embeddings") else 0
+
+
 def base_shapes(sizes: Sizes) -> dict[str, tuple[int, ...]]:
     """Names and shapes of the base LLaMA in Meta's layout."""
     square, up, down = (sizes.dim, sizes.dim), (sizes.ffn_dim, sizes.dim), (sizes.dim, sizes.ffn_dim)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from musiscene.errors import BackendUnavailableError
+
+_LAYER = re.compile(r"^llama\.layers\.(\d+)\.")
+_BLOCK = re.compile(r"^mu_mert_(?:norm|f[123])_(\d+)\.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +86,11 @@ def read_sizes(
     gates = [name for name in adapter if name.startswith("llama.layers.") and name.endswith(".attention.gate")]
     if not gates:
         raise BackendUnavailableError(f"{path} is not a MU-LLaMA checkpoint: it has no gates (attention.gate).")
-    layers = 1 + max(int(name.split(".")[2]) for name in gates)
-    heads = shape(adapter, f"llama.layers.{layers - 1}.attention.gate", 4)[1]
-    lora = adapter.get("llama.layers.0.attention.lora_wq_l1.weight", (0,))
-    blocks = [name for name in adapter if name.startswith("mu_mert_norm_")]
+    heads = shape(adapter, gates[0], 4)[1]
+    # From all names, so that one that is missing is missed and not taken for the end.
+    layers = 1 + max(int(match[1]) for name in adapter if (match := _LAYER.match(name)))
+    lora = next((size for name, size in adapter.items() if name.endswith("_l1.weight") and ".lora_w" in name), (0,))
+    blocks = [int(match[1]) for name in adapter if (match := _BLOCK.match(name))]
     if dim % heads or prefix_layers > layers:
         raise BackendUnavailableError(
             f"{path} does not fit together: {heads} heads, {layers} layers, a prefix of {prefix_layers}x{dim}."
@@ -101,7 +106,7 @@ def read_sizes(
         mert_dim=shape(adapter, "mu_mert_proj.weight", 2)[1],
         mert_states=shape(adapter, "mu_mert_agg.weight", 3)[1],
         adapter_dim=shape(adapter, "mu_mert_f1_1.weight", 2)[0],
-        adapter_blocks=len(blocks),
+        adapter_blocks=max(blocks, default=0),
         norm_eps=norm_eps,
         rope_theta=rope_theta,
     )
