@@ -56,6 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--gpu", choices=sorted(PEAKS), default="", help="with --dry-run: of a GPU that is not here")
     parser.add_argument("--gpus", type=int, default=1, help="with --gpu: so many of them")
     given = parser.parse_args(arguments)
+    if given.gpus < 1:
+        parser.error(f"--gpus must be at least 1, got {given.gpus}")
     config = load_config(given.config)
     if given.dry_run:
         print(dry_run(config, as_json=given.json, gpu=given.gpu, gpus=given.gpus))
@@ -132,6 +134,7 @@ def finetune(config: Finetune, config_file: Path | None = None) -> Path | None:
         MusisceneError: It cannot go on; what was saved is intact.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("absl").setLevel(logging.WARNING)  # rouge-score greets with every caption's first word
     checkpoint, tokenizer = open_sources(config)
     set_seed(config.seed)
     accelerator = _accelerator(config)

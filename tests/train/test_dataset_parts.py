@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import stat
@@ -23,6 +24,7 @@ from train.dataset.places import Places
 from train.dataset.quality import Judge
 from train.dataset.sources import class_filter, read_captions, read_rows, read_segments
 from train.dataset.splits import joined, split_by_group
+from train.dataset.stages import make_stage
 from train.toml_files import read_config
 
 SEGMENTS = """# Segments csv created Sun Mar  5 10:54:31 2017
@@ -88,6 +90,8 @@ def test_the_authors_table_is_read(tmp_path: Path) -> None:
     assert [row["video_id"] for row in rows] == ["idA", "idB"]
     assert rows[0]["music_caption_1"] == "Slow, sad." and rows[0]["msi_target"] == "A man walks alone at dusk."
     assert rows[0]["fusion_caption"] == "Both, merged" and "msi_target" not in rows[1]
+    table.write_text('clip_id,msi_target\none,"Two\u2028lines,\nand a third."\n', encoding="utf-8")
+    assert [row["msi_target"] for row in read_captions(table)] == ["Two lines, and a third."]
     with pytest.raises(ConfigError, match="none of the columns"):
         (tmp_path / "other.csv").write_text("a,b\n1,2\n")
         read_captions(tmp_path / "other.csv")
@@ -102,6 +106,22 @@ def test_conversations_keep_a_tracks_questions_together(tmp_path: Path) -> None:
     assert [row["video_id"] for row in rows] == ["1", "1"]
     assert len({row["clip_id"] for row in rows}) == 2
     assert rows[0]["question"] == "What do you hear?" and rows[0]["answer"] == "A piano."
+
+
+def test_what_has_next_to_no_sound_is_an_error_row(tmp_path: Path, write_chirp: Callable[..., Path]) -> None:
+    """Ten milliseconds are no clip; a question about nothing hears a second of silence, as in the original."""
+    write_chirp(tmp_path / "blip.wav", 300, seconds=0.01)
+    write_chirp(tmp_path / "clip.3gp.wav", 300, seconds=1.0).rename(tmp_path / "clip.3gp")
+    folder = dataset(Source("folder", media=tmp_path), tmp_path)
+    blip, clip = make_stage("sound", folder)(read_rows(folder))
+    assert "only 0.01 s of sound" in blip["error"] and "audio" not in blip
+    assert clip["clip_id"] == "clip" and clip["duration_s"] == 1.0
+    turns = [{"from": "human", "value": "What is a fugue?"}, {"from": "gpt", "value": "A flight of voices."}]
+    (tmp_path / "qa.json").write_text(json.dumps([{"conversation": turns}]))
+    talk = dataset(Source("conversations", file=tmp_path / "qa.json", media=tmp_path), tmp_path)
+    (row,) = make_stage("sound", talk)(read_rows(talk))
+    silence, rate = soundfile.read(io.BytesIO(row["audio"]))
+    assert len(silence) == rate and not silence.any() and row["duration_s"] == 1.0 and not row.get("error")
 
 
 def test_clips_are_found_under_the_usual_names(tmp_path: Path, write_chirp: Callable[..., Path]) -> None:
@@ -211,6 +231,7 @@ def test_nothing_leaks_between_splits(pairs: list[tuple[int, int]], seed: int) -
     assert split == split_by_group(groups, {"train": 0.8, "validation": 0.2}, seed)
     largest = max(groups.count(group) for group in set(groups))
     assert abs(split.count("train") - 0.8 * len(pairs)) <= largest
+    assert len(set(groups)) == 1 or set(split) == {"train", "validation"}
 
 
 def test_the_papers_split_has_the_papers_sizes() -> None:

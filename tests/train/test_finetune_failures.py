@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import resource
 import shutil
 import signal
@@ -12,12 +13,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 import torch
 from safetensors.torch import load_file
 from tiny_run import curve, experiment, tiny_home
 
-from musiscene.errors import BackendUnavailableError, StorageError
+from musiscene.errors import BackendUnavailableError, ConfigError, StorageError
 from musiscene.networks.mu_llama.tiny import tiny_tokenizer
 from train.failures import TrainingError, run_main, told
 from train.finetune import main
@@ -208,6 +211,40 @@ def test_a_missing_clip_is_named(home: Path, tmp_path: Path, write_toml: Callabl
     document["data"]["missing"] = "skip"
     document["optimiser"]["epochs"] = 1
     assert main([str(write_toml(tmp_path / "c.toml", document))]) == 0
+
+
+def test_a_sound_that_cannot_be_heard_is_named(home: Path, tmp_path: Path, write_toml: Callable[..., Path]) -> None:
+    """Ten milliseconds are too short for MERT; the sentence says whose they are."""
+    entries = json.loads((home / "learn.json").read_text())
+    shutil.copytree(home / "audio", tmp_path / "audio")
+    soundfile.write(tmp_path / "audio" / "blip.wav", np.zeros(240), 24_000)
+    (tmp_path / "learn.json").write_text(json.dumps([{**entries[0], "audio_name": "blip.wav"}]))
+    data = {"path": str(tmp_path / "learn.json"), "audio": str(tmp_path / "audio")}
+    document = experiment(home, tmp_path / "out", data=data)
+    with pytest.raises(TrainingError, match=r"The item blip\.wav cannot be heard: .*0\.1 s are needed"):
+        main([str(write_toml(tmp_path / "c.toml", document))])
+
+
+@pytest.mark.parametrize(
+    ("table", "setting", "value"),
+    [
+        ("optimiser", "lr", float("inf")),
+        ("optimiser", "lr", -1.0),
+        ("optimiser", "warmup_epochs", -1.0),
+        ("optimiser", "betas", [0.9, 1.5]),
+        ("validation", "max_new", 0),
+        ("validation", "patience", -2),
+        ("batches", "tokens", 0),
+        ("memory", "cache_ram_gb", -1.0),
+    ],
+)
+def test_a_value_that_means_nothing_is_named(
+    home: Path, tmp_path: Path, write_toml: Callable[..., Path], table: str, setting: str, value: Any
+) -> None:
+    """Before anything is loaded, with the setting and what it was."""
+    document = experiment(home, tmp_path / "out", **{table: {setting: value}})
+    with pytest.raises(ConfigError, match=rf"{table}\.\S*{setting}.*got {re.escape(str(value))}"):
+        main([str(write_toml(tmp_path / "c.toml", document))])
 
 
 def test_another_models_tokenizer_is_refused(home: Path, tmp_path: Path, write_toml: Callable[..., Path]) -> None:

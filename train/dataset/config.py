@@ -56,11 +56,13 @@ class Clips:
 
     Attributes:
         length_s: Longest clip; AudioSet's segments say their own length up to it.
+        shortest_s: A clip with less sound than that counts as one without.
         sample_rate: Of the stored sound; MERT listens at 24 kHz.
         required: A clip without sound is an error row; else it is kept, for its words.
     """
 
     length_s: float = 10.0
+    shortest_s: float = 0.5
     sample_rate: int = 24_000
     required: bool = True
 
@@ -233,6 +235,7 @@ class Dataset:
             raise ConfigError(f"The shares in splits must add up to 1, got {sum(self.splits.values()):g}.")
         for name, value in (
             ("clips.length_s", self.clips.length_s),
+            ("clips.sample_rate", self.clips.sample_rate),
             ("work.chunk", self.work.chunk),
             ("work.processes", self.work.processes),
             ("work.shard_mb", self.work.shard_mb),

@@ -15,9 +15,8 @@ from typing import Any, Protocol
 
 from musiscene.errors import BackendUnavailableError, ConfigError, MediaError
 from train.dataset.config import Dataset, Fetch
-from train.dataset.sources import MEDIA_SUFFIXES, Row
+from train.dataset.sources import MEDIA_SUFFIXES, PICTURES, Row
 
-_PICTURES = (".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v", ".ts")
 _UNAVAILABLE = ".unavailable.jsonl"
 
 
@@ -57,7 +56,7 @@ class Places:
         for stem in _stems(video, start, end):
             found = self._index().get(stem)
             if found:
-                return min(found, key=lambda path: (path.suffix.lower() not in _PICTURES, path.name)), stem not in (
+                return min(found, key=lambda path: (path.suffix.lower() not in PICTURES, path.name)), stem not in (
                     video,
                     f"Y{video}",
                 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -16,27 +17,10 @@ Row = dict[str, Any]
 """One clip on its way: plain values, JSON-ready but for `audio` (bytes)."""
 
 MUSIC = "/m/04rlf"
-MEDIA_SUFFIXES = frozenset(
-    [
-        ".wav",
-        ".flac",
-        ".mp3",
-        ".m4a",
-        ".aac",
-        ".ogg",
-        ".opus",
-        ".mp4",
-        ".mkv",
-        ".webm",
-        ".mov",
-        ".avi",
-        ".m4v",
-        ".ts",
-        ".wma",
-        ".aif",
-        ".aiff",
-    ]
-)
+_PICTURE_WORDS = "3g2 3gp avi flv m2ts m4v mkv mov mp4 mpeg mpg mts ogv ts webm wmv"
+_SOUND_WORDS = "aac aif aifc aiff au caf flac m4a mka mp3 oga ogg opus wav wma wv"
+PICTURES = frozenset(f".{word}" for word in _PICTURE_WORDS.split())
+MEDIA_SUFFIXES = PICTURES | {f".{word}" for word in _SOUND_WORDS.split()}
 TEXTS = ("video_caption", "music_caption_1", "music_caption_2", "fusion_caption", "msi_target")
 _AUTHORS = {
     "Music Caption 1": "music_caption_1",
@@ -80,7 +64,7 @@ def class_filter(names: Iterable[str], labels: Path | None, ontology: Path | Non
     """
     known = {"music": MUSIC}
     if labels is not None:
-        for row in csv.DictReader(_text(labels).splitlines()):
+        for row in csv.DictReader(io.StringIO(_text(labels), newline="")):
             known[str(row.get("display_name", "")).lower()] = str(row.get("mid", ""))
     children: dict[str, list[str]] = {}
     if ontology is not None:
@@ -131,7 +115,7 @@ def read_captions(path: Path) -> list[Row]:
     Raises:
         ConfigError: It cannot be read, or has no column that is known.
     """
-    reader = csv.DictReader(_text(path).splitlines(keepends=True))
+    reader = csv.DictReader(io.StringIO(_text(path), newline=""))  # a caption may hold line breaks of any kind
     columns = {name: _AUTHORS.get(name.strip(), name.strip()) for name in reader.fieldnames or ()}
     ours = (*TEXTS, "clip_id", "video_id", "start_s", "end_s", "path", "question", "labels")
     if not set(columns.values()) & set(TEXTS):
@@ -181,9 +165,10 @@ def _captions(source: Source, config: Dataset) -> Iterator[Row]:
 
 def _conversations(source: Source, config: Dataset) -> Iterator[Row]:
     assert source.file is not None and source.media is not None
-    for name, question, answer in read_conversations(source.file):
+    for number, (name, question, answer) in enumerate(read_conversations(source.file)):
         # a track's questions belong together: its name is the video's
-        row = _row(name or "text", Path(name).stem or "text", source.file.name, end_s=60.0, question=question)
+        alone = f"text {number}"
+        row = _row(name or alone, Path(name).stem or alone, source.file.name, end_s=60.0, question=question)
         if name:
             row["path"] = str(source.media / name)
         yield row | {"msi_target": "", "answer": answer}

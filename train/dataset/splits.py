@@ -11,7 +11,8 @@ def split_by_group(groups: Sequence[str], shares: Mapping[str, float], seed: int
     """The split of each row.
 
     Groups are put into an order that depends on the seed and their names alone, and fill one split after the other;
-    a group that would cross a border goes where more of it fits. Every split gets its share to within one group.
+    a group that would cross a border goes where more of it fits. Every split gets its share to within one group, and
+    none is left empty while there are groups enough.
 
     Args:
         groups: What must stay together, for each row (its video id).
@@ -28,13 +29,13 @@ def split_by_group(groups: Sequence[str], shares: Mapping[str, float], seed: int
         total += shares[name]
         ends.append(total * len(groups))
     split_of: dict[str, str] = {}
-    place, done = 0, 0
-    for group in ordered:
-        middle = done + sizes[group] / 2
-        while place < len(names) - 1 and middle > ends[place]:
-            place += 1
+    place, done, inside = 0, 0, 0
+    for number, group in enumerate(ordered):
+        middle, left = done + sizes[group] / 2, len(ordered) - number
+        while place < len(names) - 1 and inside and (middle > ends[place] or left <= len(names) - 1 - place):
+            place, inside = place + 1, 0
         split_of[group] = names[place]
-        done += sizes[group]
+        done, inside = done + sizes[group], inside + 1
     return [split_of[group] for group in groups]
 
 

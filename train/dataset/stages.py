@@ -13,6 +13,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from musiscene.captions._language import Sampling, find_template, scene_target
 from musiscene.captions._language.source import ModelSource
 from musiscene.errors import BackendUnavailableError, MusisceneError, Stopped, StorageError
@@ -83,10 +85,17 @@ class SoundStage:
 
     def __init__(self, config: Dataset) -> None:
         self._places, self._clips = Places(config), config.clips
-        self._wanted = config.source.media is not None
+        self._wanted, self._silent = config.source.media is not None, config.source.kind == "conversations"
 
     def __call__(self, row: Row) -> None:
-        """Add `audio`, `audio_sha256`, `duration_s`, and where the clip lies in which file."""
+        """Add `audio`, `audio_sha256`, `duration_s`, and where the clip lies in which file.
+
+        A conversation about no sound gets a second of silence, as in the original; it is nobody's duplicate.
+        """
+        if self._silent and not row.get("path"):
+            row["audio"] = flac(np.zeros(self._clips.sample_rate, np.float32), self._clips.sample_rate)
+            row["duration_s"] = 1.0
+            return
         if not self._wanted and not row.get("path"):
             if self._clips.required:
                 raise MusisceneError("There is no sound: name the folder of the clips in source.media.")
@@ -98,13 +107,19 @@ class SoundStage:
             if end <= start:
                 raise MusisceneError(f"{path.name} ends at {clip.duration_s:.1f} s, before the clip begins.")
             mono = sound(clip, start, end, self._clips.sample_rate)
+            heard_s = len(mono) / self._clips.sample_rate
+            if heard_s < self._clips.shortest_s:
+                raise MusisceneError(
+                    f"{path.name} has only {heard_s:.2f} s of sound there, less than clips.shortest_s = "
+                    f"{self._clips.shortest_s:g}."
+                )
         except MusisceneError:
             if self._clips.required:
                 raise
             return
         row["audio"] = flac(mono, self._clips.sample_rate)
         row["audio_sha256"] = sound_name(row["audio"])
-        row["duration_s"] = round(len(mono) / self._clips.sample_rate, 3)
+        row["duration_s"] = round(heard_s, 3)
         row["file"], row["file_start_s"], row["file_end_s"] = str(path), start, end
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -198,17 +199,31 @@ class Finetune:
         for name, value in (
             ("optimiser.epochs", optimiser.epochs),
             ("optimiser.effective_batch", optimiser.effective_batch),
-            ("optimiser.blr or lr", optimiser.peak_lr),
+            ("optimiser.blr and optimiser.lr", optimiser.peak_lr),
+            ("optimiser.eps", optimiser.eps),
+            ("validation.max_new", self.validation.max_new),
             ("batches.tokens", self.batches.tokens),
             ("batches.rows", self.batches.rows),
             ("data.max_tokens", self.data.max_tokens),
             ("output.save_every", self.output.save_every),
             ("output.keep", self.output.keep),
         ):
-            if not value > 0:
+            if not 0 < value < math.inf:
                 raise ConfigError(f"{name} must be above 0, got {value}.")
-        if len(optimiser.betas) != 2:
-            raise ConfigError(f"optimiser.betas must be two numbers, got {list(optimiser.betas)}.")
+        for name, value in (
+            ("optimiser.lr", optimiser.lr),
+            ("optimiser.warmup_epochs", optimiser.warmup_epochs),
+            ("optimiser.min_lr", optimiser.min_lr),
+            ("optimiser.weight_decay", optimiser.weight_decay),
+            ("optimiser.clip", optimiser.clip),
+            ("memory.cache_ram_gb", self.memory.cache_ram_gb),
+            ("validation.captions", self.validation.captions),
+            ("validation.patience", self.validation.patience),
+        ):
+            if not 0 <= value < math.inf:
+                raise ConfigError(f"{name} must be 0 or more, got {value}.")
+        if len(optimiser.betas) != 2 or not all(0 <= beta < 1 for beta in optimiser.betas):
+            raise ConfigError(f"optimiser.betas must be two numbers from 0 to below 1, got {list(optimiser.betas)}.")
         if self.validation.metric != "loss" and self.validation.captions < 1:
             raise ConfigError('validation.captions must be above 0, or set validation.metric = "loss".')
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
 
+from musiscene.errors import MusisceneError, Stopped, StorageError
 from musiscene.networks.mert import Mert
 from musiscene.types import Waveform
+from train.failures import TrainingError
 from train.naming import digest
 from train.tuning.examples import Example
 from train.tuning.stores import TensorStore
@@ -41,7 +44,7 @@ def listen_to_all(
         on_progress: Called with how many are done.
 
     Raises:
-        MediaError: A sound cannot be read.
+        TrainingError: A sound cannot be read, or is too short to be heard.
         StorageError: The disk refused.
     """
     device = next(mert.network.parameters()).device
@@ -52,12 +55,14 @@ def listen_to_all(
     def flush(length: int) -> None:
         batch = waiting.pop(length, {})
         if batch:
-            heard = mert.pooled(torch.from_numpy(np.stack(list(batch.values()))))
+            with _named(examples[names.index(next(iter(batch)))]):
+                heard = mert.pooled(torch.from_numpy(np.stack(list(batch.values()))))
             for name, features in zip(batch, heard.cpu(), strict=True):
                 store.put(name, features)
 
     for number, example in enumerate(examples):
-        mono = example.hear()
+        with _named(example):
+            mono = example.hear()
         name = feature_name(mono, mert.identity)
         names.append(name)
         if name not in store and name not in waiting[len(mono)]:
@@ -68,3 +73,16 @@ def listen_to_all(
     for length in list(waiting):
         flush(length)
     return names
+
+
+@contextmanager
+def _named(example: Example) -> Iterator[None]:
+    """What is wrong with a sound is told with the item that it belongs to."""
+    try:
+        yield
+    except MusisceneError as error:
+        if isinstance(error, Stopped | StorageError):
+            raise
+        raise TrainingError(
+            f"The item {example.name} cannot be heard: {error} Mend its sound, or take it out."
+        ) from error
