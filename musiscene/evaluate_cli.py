@@ -97,7 +97,7 @@ def _captions(arguments: argparse.Namespace) -> int:
     from musiscene.metrics.caption_tables import evaluate_captions
 
     references = read_captions(arguments.references)
-    systems = {_name(path, arguments.candidates): read_captions(path) for path in arguments.candidates}
+    systems = {name: read_captions(path) for name, path in _by_name(arguments.candidates).items()}
     bert, no_bert = evaluation.load_bert(_chosen(arguments), Settings.from_env())
     with _Bar(arguments) as job:
         table = evaluate_captions(
@@ -125,7 +125,7 @@ def _music(arguments: argparse.Namespace) -> int:
     if (arguments.reference is None) == (arguments.background is None):
         raise RequestError("Name what the music is compared with: either --reference DIR or --background FILE.npz.")
     settings = Settings.from_env()
-    systems = {_name(path, arguments.generated): list_sounds(path) for path in arguments.generated}
+    systems = {name: list_sounds(path) for name, path in _by_name(arguments.generated).items()}
     if arguments.reference is not None:
         background = Background(list_sounds(arguments.reference), source=str(arguments.reference))
     else:
@@ -185,11 +185,29 @@ def _facts(arguments: argparse.Namespace, source: str) -> dict[str, Any]:
     return {"recipe": arguments.recipe, "embedding": arguments.embedding, "source": source}
 
 
-def _name(path: Path, paths: Sequence[Path]) -> str:
-    """A system's name: that of its file or folder, with its parent's where two are alike."""
-    name = path.stem if path.suffix == ".jsonl" else path.resolve().name
-    alike = [p for p in paths if (p.stem if p.suffix == ".jsonl" else p.resolve().name) == name]
-    return name if len(alike) == 1 else f"{path.resolve().parent.name}/{name}"
+def _by_name(paths: Sequence[Path]) -> dict[str, Path]:
+    """Systems by name: that of its file or folder, with as many of the folders above it as tell it from the others.
+
+    Raises:
+        RequestError: A file or folder is named twice.
+    """
+    whole = [path.resolve() for path in paths]
+    for path, again in zip(paths, whole, strict=True):
+        if whole.count(again) > 1:
+            raise RequestError(f"{path} is named twice; name each system once.")
+    parts = [(*path.parts[1:-1], path.stem if path.suffix == ".jsonl" else path.name) for path in whole]
+    longest = max(map(len, parts))
+    for length in range(1, longest + 1):
+        names = ["/".join(part[-length:]) if _alike(part, parts) else part[-1] for part in parts]
+        if len(set(names)) == len(names):
+            break
+    else:  # x.jsonl beside a folder x
+        names = list(map(str, paths))
+    return dict(zip(names, paths, strict=True))
+
+
+def _alike(part: tuple[str, ...], parts: Sequence[tuple[str, ...]]) -> bool:
+    return sum(other[-1] == part[-1] for other in parts) > 1
 
 
 def _out(arguments: argparse.Namespace) -> Path:

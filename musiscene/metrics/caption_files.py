@@ -24,6 +24,7 @@ class Pairing:
         candidates: One text for each; may be empty.
         missing: Clips that have references and no candidate; they are not scored.
         extra: Candidates without a reference; they are not scored.
+        repeated: Clips with more than one candidate, of which the first is scored.
     """
 
     ids: tuple[str, ...]
@@ -31,6 +32,7 @@ class Pairing:
     candidates: tuple[str, ...]
     missing: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
+    repeated: tuple[str, ...] = ()
 
 
 def read_captions(path: Path) -> dict[str, tuple[str, ...]]:
@@ -40,7 +42,7 @@ def read_captions(path: Path) -> dict[str, tuple[str, ...]]:
         RequestError: The file is not there, or a line is not as it should be; the message names it.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").split("\n")  # a text may hold other separators of lines
     except OSError as error:
         raise RequestError(f"{path} cannot be read: {error.strerror or error}.") from error
     except UnicodeDecodeError as error:
@@ -51,7 +53,7 @@ def read_captions(path: Path) -> dict[str, tuple[str, ...]]:
             continue
         try:
             entry = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise RequestError(f"Line {number} of {path} is not JSON. One object is expected on each line.") from error
         name, found = _entry(entry, number, path)
         texts[name] = (*texts.get(name, ()), *found)
@@ -94,4 +96,5 @@ def pair(references: Mapping[str, Sequence[str]], candidates: Mapping[str, Seque
         candidates=tuple(candidates[name][0] for name in ids),
         missing=tuple(name for name in references if name not in candidates),
         extra=tuple(name for name in candidates if name not in references),
+        repeated=tuple(name for name in ids if len(candidates[name]) > 1),
     )

@@ -152,6 +152,8 @@ def evaluate_captions(
             notes.append(f"{name}: {len(whole.missing)} clips have no caption and are not scored.")
         if whole.extra:
             notes.append(f"{name}: {len(whole.extra)} captions have no reference and are not scored.")
+        if whole.repeated:
+            notes.append(f"{name}: {len(whole.repeated)} clips have several captions; the first of each is scored.")
         if len(kept) < len(whole.ids):
             notes.append(f"{name}: {len(whole.ids) - len(kept)} clips that another system lacks are not scored.")
         pairings[name] = Pairing(
@@ -160,6 +162,7 @@ def evaluate_captions(
             tuple(whole.candidates[i] for i in kept),
             whole.missing,
             whole.extra,
+            whole.repeated,
         )
     wordnet = find_wordnet()
     if wordnet is None:

@@ -25,6 +25,8 @@ from musiscene.types import Job, Limits
 KL_NAMES = {"kl": "KL(reference ‖ generated)", "kl_reverse": "KL(generated ‖ reference)", "kl_both": "sum of both"}
 EMBEDDINGS = ("vggish", "clap")
 
+_NO_PARTNERS = "no generated clip has the name of a reference"
+
 
 @dataclass(frozen=True, slots=True)
 class Networks:
@@ -301,7 +303,8 @@ class _Tally:
         if self._generated is not None and reference is not None:
             distance = self._distance(self._generated, reference, notes)
         if self._networks.passt is not None and not paired:
-            notes.append("KL is left out: it compares pairs, and no generated clip has the name of a reference.")
+            why = "a saved background has no clips" if background.gaussian is not None else _NO_PARTNERS
+            notes.append(f"KL is left out: it compares pairs, and {why}.")
         if alone:
             notes.append(f"{len(alone)} clips have no partner of their name and are not scored.")
         if self._without_text:

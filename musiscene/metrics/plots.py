@@ -12,7 +12,7 @@ from musiscene.metrics.caption_tables import NAMES
 from musiscene.palette import ACCENTS
 from musiscene.types import CaptionKind
 
-_INK, _FAINT, _LINE = "#1c2129", "#5a6372", "#d9dde4"
+INK, FAINT, LINE = "#1c2129", "#5a6372", "#d9dde4"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,26 +116,26 @@ def draw(panels: Sequence[Panel]) -> str:
 
 def _panel(axes: Any, panel: Panel) -> None:
     for row, (system, (value, low, high)) in enumerate(panel.values.items()):
-        colour = ACCENTS[CaptionKind(system)].light if system in ACCENTS else _INK
+        colour = ACCENTS[CaptionKind(system)].light if system in ACCENTS else INK
         if low is not None and high is not None:
             axes.plot([low, high], [row, row], color=colour, lw=2.2, solid_capstyle="round", alpha=0.55)
         axes.plot(value, row, "o", color=colour, ms=6.5)
         if system in panel.marks:
             axes.plot(panel.marks[system], row, "D", mfc="white", mec=colour, mew=1.4, ms=6)
         if system in panel.chance:
-            axes.plot([panel.chance[system]] * 2, [row - 0.3, row + 0.3], color=_FAINT, lw=1.2, ls=(0, (3, 2)))
+            axes.plot([panel.chance[system]] * 2, [row - 0.3, row + 0.3], color=FAINT, lw=1.2, ls=(0, (3, 2)))
     axes.set_yticks(range(len(panel.values)), list(panel.values))
     axes.set_ylim(len(panel.values) - 0.5, -0.5)
     axes.margins(x=0.08)
     axes.locator_params(axis="x", nbins=5)
-    axes.grid(axis="x", color=_LINE, lw=0.8)
+    axes.grid(axis="x", color=LINE, lw=0.8)
     axes.set_axisbelow(True)
-    axes.tick_params(length=0, labelsize=9, colors=_FAINT)
+    axes.tick_params(length=0, labelsize=9, colors=FAINT)
     for label in axes.get_yticklabels():
-        label.set_color(_INK)
+        label.set_color(INK)
     for spine in axes.spines.values():
         spine.set_visible(False)
     parts = [f"{panel.better} is better" if panel.better else "", "◇ paper" if panel.marks else "",
              "dashes: chance" if panel.chance else ""]  # fmt: skip
-    axes.set_title(panel.title, loc="left", fontsize=10, color=_INK, fontweight="bold")
-    axes.set_title("; ".join(part for part in parts if part), loc="right", fontsize=8, color=_FAINT)
+    axes.set_title(panel.title, loc="left", fontsize=10, color=INK, fontweight="bold")
+    axes.set_title("; ".join(part for part in parts if part), loc="right", fontsize=8, color=FAINT)

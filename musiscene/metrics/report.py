@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from musiscene.metrics import paper
+from musiscene.metrics import paper, plots
 from musiscene.metrics.caption_tables import NAMES
+from musiscene.palette import ACCENTS
 
 _LONG = 60
 """Characters of a cell that may be broken into lines."""
@@ -33,7 +34,7 @@ class Table:
 
 def number(value: Any, digits: int = 3) -> str:
     """A number for a table; a dash for none."""
-    return "–" if value is None else f"{value:.{digits}f}".replace("-", "−")
+    return "–" if value is None else f"{value:z.{digits}f}".replace("-", "−")
 
 
 def with_interval(found: Mapping[str, Any] | None, digits: int = 3) -> str:
@@ -109,6 +110,7 @@ def music_tables(systems: Sequence[Mapping[str, Any]]) -> list[Table]:
     rows = []
     notes: list[str] = []
     known = False
+    common = [note for note in systems[0]["notes"] if all(note in s["notes"] for s in systems)]
     for s in systems:
         fad, kl, clap = s.get("fad"), s.get("kl"), s.get("clap")
         row = [
@@ -120,7 +122,8 @@ def music_tables(systems: Sequence[Mapping[str, Any]]) -> list[Table]:
         known = known or printed is not None
         row += [number(printed["fad"], 2), number(printed["kl"], 2)] if printed else ["–", "–"]
         rows.append(tuple(row))
-        notes += [f"{s['system']}: {note}" for note in s["notes"]]
+        notes += [f"{s['system']}: {note}" for note in s["notes"] if note not in common]
+    notes = [*common, *notes]
     first = next((s for s in systems if s.get("fad") or s.get("kl")), systems[0])
     if first.get("fad"):
         notes.append(f"FAD: squared, on {first['fad']['embedding']}, recipe {first['fad']['recipe']!r}; "
@@ -198,28 +201,53 @@ def as_html(title: str, tables: Sequence[Table], plots: Mapping[str, str], notes
         if table.notes:
             body.append("<ul>" + "".join(f"<li>{escape(note)}</li>" for note in table.notes) + "</ul>")
     for svg, shown in plots.items():
-        body.append(f"<figure>{svg}<figcaption>{escape(shown)}</figcaption></figure>")
-    return _PAGE.format(title=escape(title), body="\n".join(body))
+        body.append(f"<figure>{_themed(svg)}<figcaption>{escape(shown)}</figcaption></figure>")
+    light, dark = (" ".join(f"--{name}: {colours[at]};" for name, colours in _COLOURS.items()) for at in (0, 1))
+    return _PAGE.format(title=escape(title), body="\n".join(body), light=light, dark=dark)
 
 
 def _cell(text: str) -> str:
     kind = " class=long" if len(text) > _LONG else ""
+    value, bracket, interval = text.partition(" [")
+    if bracket and not kind:  # below its value, so that wide tables fit
+        return f"<td>{escape(value)} <small>[{escape(interval)}</small></td>"
     return f"<td{kind}>{escape(text)}</td>"
+
+
+def _themed(svg: str) -> str:
+    """A drawing whose colours follow the page's."""
+    for name, (light, _) in _COLOURS.items():
+        svg = svg.replace(f": {light}", f": var(--{name})")
+    return svg
+
+
+_COLOURS = {
+    "paper": ("#ffffff", "#16181d"),
+    "ink": (plots.INK, "#eceef1"),
+    "faint": (plots.FAINT, "#a3a9b4"),
+    "line": (plots.LINE, "#333c49"),
+    **{kind.value: (accent.light, accent.dark) for kind, accent in ACCENTS.items()},
+}
+"""Name -> colour in the light and the dark theme."""
 
 
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
 <style>
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; color: #1c2129; }}
+:root {{ color-scheme: light dark; {light} }}
+@media screen and (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; color: var(--ink);
+  background: var(--paper); }}
 h1 {{ font-size: 1.6rem; }} h2 {{ font-size: 1.15rem; margin-top: 2.2rem; }}
 .wide {{ overflow-x: auto; }}
 table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
-th, td {{ padding: .35rem .8rem; text-align: left; border-bottom: 1px solid #d9dde4; vertical-align: top; }}
+th, td {{ padding: .35rem .65rem; text-align: left; border-bottom: 1px solid var(--line); vertical-align: top; }}
 th, td {{ white-space: nowrap; }}
+td small {{ display: block; color: var(--faint); }}
 .long {{ white-space: normal; min-width: 20rem; }}
-thead th {{ border-bottom: 2px solid #5a6372; white-space: nowrap; }} tbody th {{ font-weight: 600; }}
-ul, .note, figcaption {{ color: #5a6372; font-size: .9rem; max-width: 60rem; }}
+thead th {{ border-bottom: 2px solid var(--faint); white-space: nowrap; }} tbody th {{ font-weight: 600; }}
+ul, .note, figcaption {{ color: var(--faint); font-size: .9rem; max-width: 60rem; }}
 figure {{ margin: 2rem 0; }} figure svg {{ max-width: 100%; height: auto; }}
 </style>
 <body>

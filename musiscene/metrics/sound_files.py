@@ -114,7 +114,7 @@ def list_sounds(source: Path) -> tuple[Sound, ...]:
 def _manifest(path: Path) -> list[Sound]:
     sounds = []
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise RequestError(f"{path} is neither a folder nor a manifest in JSON Lines.") from error
     for number, line in enumerate(lines, 1):
@@ -123,7 +123,7 @@ def _manifest(path: Path) -> list[Sound]:
         try:
             entry = json.loads(line)
             sounds.append(Sound(str(entry["id"]), path.parent / str(entry["path"])))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise RequestError(f'Line {number} of {path} is not like {{"id": "a", "path": "a.wav"}}.') from error
     return sounds
 

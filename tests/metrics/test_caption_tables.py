@@ -172,6 +172,21 @@ def test_files_that_cannot_be_read(tmp_path: Path, content: str, said: str) -> N
         read_captions(path)
 
 
+def test_separators_within_a_text(tmp_path: Path) -> None:
+    """A text may hold any character that JSON allows, also those that some take for the end of a line."""
+    path = tmp_path / "C.jsonl"
+    path.write_text('{"id": "a", "caption": "A river.\u2028A boat.\x85"}\r\n{"id": "b", "caption": "A hill."}', "utf-8")
+    assert read_captions(path) == {"a": ("A river.\u2028A boat.\x85",), "b": ("A hill.",)}
+
+
+def test_several_captions_of_one_clip_are_mentioned() -> None:
+    """Of a system's several captions of a clip the first is scored, and the table says so."""
+    references = {"a": ("A train.",), "b": ("A hill.",)}
+    table = evaluate_captions(references, {"ours": {"a": ("A train.", "Music."), "b": ("A hill.",)}})
+    assert "ours: 1 clips have several captions; the first of each is scored." in table.notes
+    assert table.systems[0].protocols["paper"]["bleu"].value == pytest.approx(1.0)
+
+
 def test_files_without_a_common_clip() -> None:
     """Nothing in common is an error that shows both kinds of ids."""
     with pytest.raises(RequestError, match=r"'a'.*'b'"):

@@ -59,6 +59,34 @@ def test_captions_become_tables_and_reports(tmp_path: Path, capsys: pytest.Captu
     assert (tmp_path / "o" / "plots.svg").read_text().startswith("<svg")
 
 
+def test_systems_of_one_file_name_are_told_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Files of one name in folders of one name are named by as much of their path as tells them apart; none is lost."""
+    references = captions(tmp_path / "R.jsonl", "train")
+    files = []
+    for place in ("first/out", "second/out"):
+        (tmp_path / place).mkdir(parents=True)
+        files.append(str(captions(tmp_path / place / "msi.jsonl", "train")))
+    arguments = ["evaluate", "captions", "--references", str(references), "--protocol", "standard", "--json"]
+
+    assert cli.main([*arguments, "--candidates", *files, str(references)]) == 0
+    systems = json.loads(capsys.readouterr().out)["captions"]["systems"]
+    assert [system["system"] for system in systems] == ["first/out/msi", "second/out/msi", "R"]
+
+    assert cli.main([*arguments, "--candidates", files[0], files[0]]) == 2
+    assert "named twice" in capsys.readouterr().err
+
+
+def test_the_report_has_a_dark_theme(tmp_path: Path) -> None:
+    """Text, lines and drawings of the page take their colours from the theme; the drawing beside it keeps its own."""
+    references = captions(tmp_path / "R.jsonl", "train")
+    assert cli.main(["evaluate", "captions", "--references", str(references), "--candidates", str(references)]) == 0
+    page = (tmp_path / "evaluation" / "report.html").read_text()
+    assert "prefers-color-scheme: dark" in page
+    assert "fill: var(--ink)" in page
+    assert "fill: #" not in page
+    assert "var(" not in (tmp_path / "evaluation" / "plots.svg").read_text()
+
+
 def test_json_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With --json one document is printed and nothing else; one protocol is one protocol."""
     references = captions(tmp_path / "R.jsonl", "train")
