@@ -29,9 +29,11 @@ def aside(stream: torch.cuda.Stream) -> Iterator[None]:
     here = torch.cuda.current_stream()
     with ONE_CAPTURE:
         stream.wait_stream(here)
-        with torch.cuda.stream(stream):
-            yield
-        here.wait_stream(stream)
+        try:
+            with torch.cuda.stream(stream):
+                yield
+        finally:  # also where memory ran out half-way: what was begun still writes into memory that is free again here
+            here.wait_stream(stream)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from musiscene.errors import BackendUnavailableError, RequestError, Stopped
+from musiscene.media import probe, write_wav
 from musiscene.registry import Pool
 from musiscene.soundtracks._audiocraft import install
 from musiscene.soundtracks.audiocraft import SPEC
@@ -39,6 +40,7 @@ def tiny(python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("audiocraft")
     script = Path(__file__).with_name("tiny_audiocraft.py")
     subprocess.run([python, "-W", "ignore", script, WORKER, folder], check=True, capture_output=True)
+    (folder / "model" / "weights.json").write_text('{"commit": "c0ffee"}', encoding="utf-8")  # as after a download
     return folder
 
 
@@ -71,6 +73,7 @@ def test_the_package_makes_music_of_exactly_the_length_that_was_asked_for(genera
         assert track.waveform.dtype == np.float32
         assert np.abs(track.waveform).max() > 1e-4
         assert track.provenance["license"] == "CC-BY-NC-4.0"
+        assert track.provenance["revision"] == "c0ffee"
         assert json.dumps(track.provenance)
     assert not np.array_equal(tracks[0].waveform, tracks[1].waveform)
     assert seen == sorted(seen)
@@ -164,6 +167,11 @@ def test_what_audiocraft_cannot_do_is_said(generator: Any, tmp_path: Path) -> No
     clip = Clip(tmp_path / "tune.wav", 1.0, False, True)
     with pytest.raises(RequestError, match="melody"):
         made(generator, asked("x", melody=clip))
+    (generator._facts["melody"], before) = (True, generator._facts["melody"])
+    write_wav(tmp_path / "silence.wav", np.zeros((2, 44100), np.float32), 44100)
+    with pytest.raises(RequestError, match=r"silence\.wav is silent"):
+        made(generator, asked("x", melody=probe(tmp_path / "silence.wav")))
+    generator._facts["melody"] = before
     with pytest.raises(RequestError, match="one text"):
         made(generator, asked("x", overrides={"sections": [[1, "y"]]}))
     with pytest.raises(RequestError, match="600"):

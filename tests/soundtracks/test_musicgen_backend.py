@@ -223,7 +223,7 @@ def test_a_stereo_model_makes_stereo(tmp_path: Path) -> None:
 
 
 def test_missing_and_broken_weights_are_said_in_words(tmp_path: Path, folder: Path) -> None:
-    """Absent: the command that fetches them. Truncated or of another shape: which folder."""
+    """Absent: the command that fetches them. Truncated, of another shape or kind, without its words: which folder."""
     absent = SPEC.why_unavailable({"weights_dir": tmp_path})
     assert absent and "musiscene weights download musicgen-small" in absent
 
@@ -242,6 +242,14 @@ def test_missing_and_broken_weights_are_said_in_words(tmp_path: Path, folder: Pa
     save_file(state, broken / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(BackendUnavailableError, match=r"lm_heads\.1"):
         Pool(options={"musicgen": {"model": broken}}).generator(SPEC)
+
+    (broken / "tokenizer.json").unlink()
+    with pytest.raises(BackendUnavailableError, match="no tokenizer"):
+        Pool(options={"musicgen": {"model": broken}}).generator(SPEC)
+    for config, words in (('{"model_type": "bert"}', "'bert', not a MusicGen"), ("{", "cannot be read")):
+        (broken / "config.json").write_text(config, encoding="utf-8")
+        with pytest.raises(BackendUnavailableError, match=words):
+            Pool(options={"musicgen": {"model": broken}}).generator(SPEC)
 
 
 def test_windows_cover_every_frame_once() -> None:

@@ -9,6 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -39,12 +40,22 @@ class AudiocraftGenerator:
         model: Folder with `state_dict.bin` and `compression_state_dict.bin`, or a name that the package knows.
         text_encoder: Folder of T5's weights; where the package finds it when None.
         name: What the model is called in the provenance.
+        revision: The commit of the hub that the weights came from; empty when that is not known.
         offline: Whether nothing may be fetched.
     """
 
-    def __init__(self, python: Path, model: str, text_encoder: Path | None, name: str, *, offline: bool = True) -> None:
+    def __init__(
+        self,
+        python: Path,
+        model: str,
+        text_encoder: Path | None,
+        name: str,
+        *,
+        revision: str = "",
+        offline: bool = True,
+    ) -> None:
         self._python, self._model, self._text_encoder = python, model, text_encoder
-        self._name = name
+        self._name, self._revision = name, revision
         self._environment = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"} if offline else {}
         self._process: WorkerProcess | None = None
         self._facts: dict[str, Any] = {}
@@ -89,10 +100,15 @@ class AudiocraftGenerator:
             self._process = process
         return self._process
 
-    def _halving(self, batch: _Batch, job: Job, share: tuple[float, float], told: dict[int, int]) -> list[Soundtrack]:
+    def _halving(
+        self, batch: _Batch, job: Job, share: tuple[float, float], told: dict[int, int], note: str = ""
+    ) -> list[Soundtrack]:
         """Make a batch, in halves when it does not fit into memory; `told` is how many samples of each were heard."""
         try:
-            return self._make(batch, job, share, told)
+            tracks = self._make(batch, job, share, told)
+            return (
+                [replace(track, provenance={**track.provenance, "batch": note}) for track in tracks] if note else tracks
+            )
         except OutOfMemory as error:
             if len(batch) == 1:
                 raise BackendUnavailableError(
@@ -102,10 +118,11 @@ class AudiocraftGenerator:
         half = (len(batch) + 1) // 2
         _log.warning("audiocraft: out of memory with %d soundtracks; going on with %d at once", len(batch), half)
         job.progress(share[0], f"Not enough memory for {len(batch)} at once: going on with {half}")
+        note = f"the memory was too small for {len(batch)} soundtracks at once, so they were made {half} at a time"
         first, rest = share[1] * half / len(batch), share[1] * (len(batch) - half) / len(batch)
         return [
-            *self._halving(batch[:half], job, (share[0], first), told),
-            *self._halving(batch[half:], job, (share[0] + first, rest), told),
+            *self._halving(batch[:half], job, (share[0], first), told, note),
+            *self._halving(batch[half:], job, (share[0] + first, rest), told, note),
         ]
 
     def _make(self, numbered: _Batch, job: Job, share: tuple[float, float], told: dict[int, int]) -> list[Soundtrack]:
@@ -165,6 +182,7 @@ class AudiocraftGenerator:
                 seconds=seconds,
                 provenance={
                     "model": self._name,
+                    "revision": self._revision,
                     "license": "CC-BY-NC-4.0",
                     "package": "audiocraft 1.3.0",
                     "computed_on": f"{self._facts['device']}, PyTorch {self._facts['torch']}",
@@ -189,6 +207,8 @@ class AudiocraftGenerator:
         sound = read_audio(
             request.melody, sample_rate=_MELODY_RATE, mono=True, duration_s=request.duration_s, job=Job(stop=job.stop)
         )
+        if not sound.waveform.size or not np.abs(sound.waveform).max() > 0:
+            raise RequestError(f"{request.melody.path.name} is silent, so there is no tune to follow in it.")
         path = folder / f"melody-{row}.npy"
         np.save(path, sound.waveform)
         return str(path)

@@ -10,11 +10,16 @@ from typing import Any
 
 from musiscene.errors import BackendUnavailableError
 from musiscene.soundtracks._musicgen.tiers import Machine, Tier, choose_size, choose_tier
+from musiscene.weight_notes import read_note
 
 _log = logging.getLogger(__name__)
 
 LICENSE = "CC-BY-NC-4.0"
 """Of all published weights."""
+
+
+_KINDS = ("musicgen", "musicgen_melody")
+_TOKENIZERS = ("tokenizer.json", "spiece.model")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +139,9 @@ def load_model(name: str = "", weights_dir: Path | None = None, precision: str =
     if folder is None:
         raise BackendUnavailableError(f"MusicGen's weights {name} are not here.")
     dtype = getattr(torch, tier.precision if tier.precision != "int8" else "float32")
+    _check_files(folder)
     try:
-        melody = json.loads((folder / "config.json").read_text("utf-8")).get("model_type") == "musicgen_melody"
+        melody = _model_type(folder) == "musicgen_melody"
         network: Any = (
             transformers.MusicgenMelodyForConditionalGeneration
             if melody
@@ -159,14 +165,34 @@ def load_model(name: str = "", weights_dir: Path | None = None, precision: str =
     return Loaded(model.to(tier.device).eval(), tokenizer, name, tier, _revision(name, folder), _chroma(folder), reason)
 
 
+def _model_type(folder: Path) -> str:
+    return str(json.loads((folder / "config.json").read_text("utf-8")).get("model_type"))
+
+
+def _check_files(folder: Path) -> None:
+    """What transformers would make up for itself or report at length: another network, no tokenizer."""
+    try:
+        kind = _model_type(folder)
+    except (OSError, ValueError, AttributeError) as error:
+        raise BackendUnavailableError(
+            f"{folder / 'config.json'} cannot be read, so nobody knows what it is for. Download the weights again."
+        ) from error
+    if kind not in _KINDS:
+        raise BackendUnavailableError(
+            f"{folder} holds a network of the kind {kind!r}, not a MusicGen in transformers' layout "
+            f"({' or '.join(_KINDS)}). Name another folder."
+        )
+    if not any((folder / name).is_file() for name in _TOKENIZERS):
+        raise BackendUnavailableError(
+            f"{folder} has no tokenizer ({' or '.join(_TOKENIZERS)}) to read a text with. Download the weights again."
+        )
+
+
 def _revision(name: str, folder: Path) -> str:
     """The commit that was noted when the weights came."""
     if folder.parent.name == "snapshots":  # the hub's own cache names folders by commit
         return folder.name
-    try:
-        return str(json.loads((folder / "weights.json").read_text("utf-8")).get("commit") or "")
-    except (OSError, ValueError, AttributeError):
-        return ""
+    return str((read_note(folder) or {}).get("commit") or "")
 
 
 def _chroma(folder: Path) -> dict[str, int] | None:
