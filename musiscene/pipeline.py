@@ -175,7 +175,10 @@ def backend_options(settings: Settings) -> dict[str, dict[str, Any]]:
             "environment": settings.audiocraft_environment,
             "weights_dir": settings.data_dir / "weights",
         },
-        "mu-llama": {"weights_dir": settings.data_dir / "weights"},
+        "mu-llama": {
+            "precision": settings.mu_llama_precision,
+            "weights_dir": settings.data_dir / "weights",
+        },
         "llm": {"source": language},
         "llm-picture": {"source": language},
     }

@@ -64,6 +64,8 @@ class Settings:
     """MusicGen's weights: a name in `musiscene weights list`, its repository, or a folder; chosen when empty."""
     musicgen_precision: str = ""
     """auto, float32, bfloat16, float16 or int8; auto when empty."""
+    mu_llama_precision: str = ""
+    """auto, float32, bfloat16, float16, int8 or int4; auto when empty."""
     audiocraft: str = ""
     """audiocraft's weights: a name in `musiscene weights list`, or a folder; audiocraft-musicgen-melody when empty."""
     audiocraft_environment: Path | None = None

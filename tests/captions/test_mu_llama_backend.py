@@ -309,17 +309,29 @@ def test_one_bad_answer_aside_does_not_hold_the_caption_back(options: dict[str, 
 def test_too_little_memory_is_refused_in_words(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """The need is computed before anything is read, and set beside what is free, with what would take less."""
     monkeypatch.setattr("musiscene.captions._mu_llama.loading.memory_free", lambda device: 1e6)
-    with pytest.raises(
-        BackendUnavailableError, match=r"needs about .* GB in float32, and 0\.0 GB are free.* Set bits to 8"
-    ):
-        SPEC.load(options)
-    with pytest.raises(
-        BackendUnavailableError, match=r"needs about .* GB in 8 bits.* free in this machine's memory\. The"
-    ):
-        SPEC.load({**options, "bits": 8})
+    with pytest.raises(BackendUnavailableError, match=r"needs about .* GB in float32, and 0\.0 GB are free.* to int8"):
+        SPEC.load({**options, "precision": "float32"})
+    with pytest.raises(BackendUnavailableError, match=r"needs about .* GB in 8 bits.* in this machine's memory\. The"):
+        SPEC.load(options)  # on its own it tries 8 bits where more does not fit
 
 
-@pytest.mark.parametrize(("chosen", "said"), [({"bits": 8}, "8 bit"), ({"precision": "bfloat16"}, "bfloat16")])
+def test_a_processor_takes_8_bits_where_more_does_not_fit(
+    options: dict[str, Any], clip: Clip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless a precision was asked for; the evidence says what was taken."""
+    from musiscene.networks.mu_llama.memory import memory_need
+    from musiscene.networks.mu_llama.tiny import TINY
+
+    room = memory_need(TINY, torch.float32, bits=8, device="cpu").total + 1
+    monkeypatch.setattr("musiscene.captions._mu_llama.loading.memory_free", lambda device: room)
+    captioner = SPEC.load(options)
+    found = described(captioner, clip, kinds=frozenset({CaptionKind.MUSIC}))
+    assert found[CaptionKind.MUSIC].evidence["precision"] == "8 bit"
+
+
+@pytest.mark.parametrize(
+    ("chosen", "said"), [({"precision": "int8"}, "8 bit"), ({"precision": "bfloat16"}, "bfloat16")]
+)
 def test_narrow_matrices_answer_on_a_processor(
     options: dict[str, Any], files: dict[str, Path], clip: Clip, chosen: dict[str, Any], said: str
 ) -> None:
@@ -351,6 +363,7 @@ def test_a_mert_that_does_not_fit_is_named(options: dict[str, Any], tmp_path: Pa
         ({"colour": "red"}, "no option colour"),
         ({"precision": "int3"}, "precision must be"),
         ({"bits": 5}, "bits must be"),
+        ({"precision": "int8", "bits": 4}, "contradict"),
         ({"temperature": -1.0}, "temperature"),
         ({"knn_weight": 0.2}, "knn_weight needs knn"),
         ({"device": "toaster"}, "device must be"),

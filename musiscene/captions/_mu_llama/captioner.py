@@ -213,7 +213,7 @@ class MuLlamaCaptioner:
     @property
     def _graph(self) -> bool | None:
         """Quantised kernels look at their data, which a captured graph cannot."""
-        return False if self.options.bits else None
+        return False if self.loaded.bits else None
 
     def _rows(self, kinds: frozenset[CaptionKind], number: int) -> list[Row]:
         asked: list[tuple[CaptionKind, str]] = []
@@ -289,7 +289,7 @@ class MuLlamaCaptioner:
             "tokens": main.tokens,
             "weights": self.loaded.weights,
             "device": self.loaded.device,
-            "precision": f"{self.options.bits} bit" if self.options.bits else self.loaded.precision,
+            "precision": self.loaded.precision,
             "seed": seed,
         }
         if kind == CaptionKind.MSI:

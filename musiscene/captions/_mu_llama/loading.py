@@ -53,12 +53,13 @@ class Loaded:
     blend: KnnBlend
     device: str
     dtype: torch.dtype
+    bits: int
     weights: str
 
     @property
     def precision(self) -> str:
-        """Name of the type that matrices are stored in, unless they are quantised."""
-        return str(self.dtype).removeprefix("torch.")
+        """What matrices are stored in."""
+        return f"{self.bits} bit" if self.bits else str(self.dtype).removeprefix("torch.")
 
 
 def load(options: Options, setup: Setup) -> Loaded:
@@ -76,13 +77,18 @@ def load(options: Options, setup: Setup) -> Loaded:
 
     device, why = _device(options.device)
     dtype = _precision(options, checkpoint, device)
-    need = memory_need(
-        checkpoint.sizes, dtype, bits=options.bits, device=device, scene_music=own_music, scene_tuning=own_tuning
-    ).total
-    free = memory_free(device)
+
+    def needed(bits: int) -> float:
+        own = {"scene_music": own_music, "scene_tuning": own_tuning}
+        return memory_need(checkpoint.sizes, dtype, bits=bits, device=device, **own).total
+
+    bits, free = options.bits, memory_free(device)
+    if free is not None and needed(bits) > free and device == "cpu" and not bits and not options.precision:
+        bits = 8  # nobody asked for more, and it is quicker
+    need = needed(bits)
     if free is not None and need > free:
-        raise BackendUnavailableError(_too_large(need, free, device, dtype, options.bits))
-    name = str(dtype).removeprefix("torch.")
+        raise BackendUnavailableError(_too_large(need, free, device, dtype, bits))
+    name = f"{bits} bits" if bits else str(dtype).removeprefix("torch.")
     _LOG.info("MU-LLaMA on %s in %s, %s; needs about %.1f GB", device, name, why, need / 1e9)
 
     tokenizer = load_tokenizer(setup.tokenizer)
@@ -93,9 +99,9 @@ def load(options: Options, setup: Setup) -> Loaded:
         )
     mert = load_mert(setup.mert, device=device)
     _check_ear(mert, checkpoint, setup.mert)
-    narrow = device == "cpu" and options.bits != 4 and (options.bits == 8 or dtype != torch.float32)
+    narrow = device == "cpu" and bits != 4 and (bits == 8 or dtype != torch.float32)
     working = torch.float32 if narrow else dtype  # see narrow_linear
-    store = narrower(options.bits, dtype) if narrow else quantizer(options.bits, dtype) if options.bits else None
+    store = narrower(bits, dtype) if narrow else quantizer(bits, dtype) if bits else None
     decoder = load_decoder(checkpoint, dtype=working, device=device, store=store)
     decoder.embedding.to(dtype)
     if free is None or 2 * need < free:
@@ -120,7 +126,7 @@ def load(options: Options, setup: Setup) -> Loaded:
     assert source is not None
     blend = _blend(options, device)
     return Loaded(
-        checkpoint, decoder, listener, scenes, tokenizer, setup.tokenizer, mert, blend, device, dtype, source.name
+        checkpoint, decoder, listener, scenes, tokenizer, setup.tokenizer, mert, blend, device, dtype, bits, source.name
     )
 
 
@@ -203,11 +209,11 @@ def _too_large(need: float, free: float, device: str, dtype: torch.dtype, bits: 
     how = f"in {bits} bits" if bits else f"in {str(dtype).removeprefix('torch.')}"
     smaller = ""
     if device == "cpu" and bits != 8:
-        smaller = " Set bits to 8, which takes least on a processor."
+        smaller = " Set its precision to int8, which takes least on a processor."
     elif dtype == torch.float32 and not bits:
-        smaller = " Set precision to bfloat16, which takes half."
+        smaller = " Set its precision to bfloat16, which takes half."
     elif bits != 4 and device.startswith("cuda"):
-        smaller = f" Set bits to {4 if bits == 8 else 8} (needs bitsandbytes)."
+        smaller = f" Set its precision to int{4 if bits == 8 else 8} (needs bitsandbytes)."
     return (
         f"MU-LLaMA needs about {need / 1e9:.1f} GB {how}, and {free / 1e9:.1f} GB are free {where}."
         f"{smaller} The sketch profile needs none of it."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,8 @@ from musiscene.errors import BackendUnavailableError, ConfigError
 from musiscene.settings import Settings
 from musiscene.weights import find, next_step
 
-_PRECISIONS = ("", "float32", "bfloat16", "float16")
+_PRECISIONS = ("auto", "float32", "bfloat16", "float16", "int8", "int4")
+_BITS = {"int8": 8, "int4": 4}
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model")
 
 
@@ -29,7 +30,8 @@ class Options:
             fetched ("owner/name"); None describes scenes zero-shot.
         tokenizer: Folder of LLaMA's tokenizer; beside the base or the checkpoint when None.
         device: "cuda", "mps" or "cpu"; the best there is when empty.
-        precision: "float32", "bfloat16" or "float16"; by device when empty.
+        precision: "float32", "bfloat16" or "float16"; "int8" and "int4" are another way to say `bits`; by device, and
+            on a CPU by the free memory, when "auto" or empty.
         bits: 8 or 4 quantises LLaMA's layers; 0 does not. 8 on a CPU needs nothing more, all else needs bitsandbytes.
         norm_eps: Epsilon of LLaMA's norms.
         whole_track: Listen to all of a track in windows of 60 s; by default to its first 60 s, as the original.
@@ -82,8 +84,14 @@ class Options:
             for name, value in given.items()
         }
         options = cls(**values)
-        if options.precision not in _PRECISIONS:
-            raise ConfigError(f"precision must be float32, bfloat16 or float16, got {options.precision!r}.")
+        if (options.precision or "auto") not in _PRECISIONS:
+            raise ConfigError(f"mu-llama's precision must be {', '.join(_PRECISIONS)}, got {options.precision!r}.")
+        if options.precision in _BITS:
+            if options.bits not in (0, _BITS[options.precision]):
+                raise ConfigError(f"precision {options.precision} and bits {options.bits} contradict each other.")
+            options = replace(options, precision="", bits=_BITS[options.precision])
+        elif options.precision == "auto":
+            options = replace(options, precision="")
         if options.bits not in (0, 4, 8):
             raise ConfigError(f"bits must be 0, 4 or 8, got {options.bits!r}.")
         if options.temperature < 0 or not 0 <= options.top_p <= 1 or options.max_new < 1:
