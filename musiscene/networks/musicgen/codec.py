@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.utils import parametrize
 
 CHUNK_FRAMES = 750
 """Frames whose samples are made at once (15 s); the last layers hold 64 channels of them at the full rate."""
@@ -18,17 +17,15 @@ the first of them looks one frame to either side and each further one at a finer
 
 
 def settled(codec: Any) -> Any:
-    """`codec` for decoding only, changed in place: the same numbers, with less to do and nothing to wait for.
+    """`codec`, already on its device, changed in place so that the host waits for nothing while it decodes.
 
     The size and step of each convolution are tensors of the module, and reading them back from a GPU stops the host
-    several times in every layer: they are kept on the host. Weights are multiplied with their norms once.
+    several times in every layer: they are kept on the host.
     """
     for part in codec.modules():
         for name in ("stride", "kernel_size", "padding_total"):
             if isinstance(part._buffers.get(name), Tensor):
                 part._buffers[name] = part._buffers[name].cpu()
-        if parametrize.is_parametrized(part, "weight"):
-            parametrize.remove_parametrizations(part, "weight")
     return codec
 
 
