@@ -142,7 +142,11 @@ def load_mert(path: Path, *, dtype: torch.dtype = torch.float32, device: str = "
     Raises:
         BackendUnavailableError: The folder is incomplete, damaged, or another network's.
     """
-    network = build(read_config(path))
+    config = read_config(path)
+    try:
+        network = build(config)
+    except Exception as error:  # transformers raises nothing narrower for sizes that do not fit together
+        raise BackendUnavailableError(f"{path / 'config.json'} describes no MERT: {_first_line(error)}") from error
     files = open_tensors(path).renamed(_module_name)
     expected = {name: tuple(parameter.shape) for name, parameter in network.state_dict().items()}
     check_names(path, files.shapes, expected)
@@ -173,13 +177,22 @@ def read_config(path: Path) -> HubertConfig:
         raise BackendUnavailableError(f"{path} holds no config.json: name the folder of MERT's files.") from error
     except ValueError as error:
         raise BackendUnavailableError(f"{file} is not readable JSON.") from error
+    if not isinstance(options, dict):
+        raise BackendUnavailableError(f"{file} describes no network: it holds no names with values.")
     for option in ("deepnorm", "feature_extractor_cqt"):
         if options.get(option):
             raise BackendUnavailableError(f"{file} asks for {option}, which no published MERT uses.")
     known = {name: value for name, value in options.items() if name not in _FOREIGN}
-    config = HubertConfig(**known)
+    try:
+        config = HubertConfig(**known)
+    except Exception as error:  # as above
+        raise BackendUnavailableError(f"{file} describes no MERT: {_first_line(error)}") from error
     config._attn_implementation = "sdpa"  # the only public way is an argument of from_pretrained
     return config
+
+
+def _first_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200].rstrip(".") + "."
 
 
 def _module_name(name: str) -> str | None:

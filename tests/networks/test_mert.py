@@ -182,6 +182,14 @@ def test_a_mert_of_another_kind_is_refused(tiny: Path) -> None:
         read_config(tiny)
 
 
+@pytest.mark.parametrize("content", ["[1]", '{"hidden_size": "x"}', '{"hidden_size": 30, "num_attention_heads": 7}'])
+def test_a_config_of_no_mert_is_said_with_its_file(tmp_path: Path, content: str) -> None:
+    """No names, a value of another type, sizes that do not fit together: one sentence each."""
+    (tmp_path / "config.json").write_text(content)
+    with pytest.raises(BackendUnavailableError, match=r"config\.json describes no (MERT|network): .*\.$"):
+        load_mert(tmp_path)
+
+
 def test_other_weights_have_another_identity(tmp_path: Path) -> None:
     """Features kept for one MERT are never taken for another's."""
     one = load_mert(write_tiny_mert(tmp_path / "one" / "mert", seed=1))
