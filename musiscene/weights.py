@@ -41,6 +41,9 @@ __all__ = [
     "weights_dir",
 ]
 
+PRECISIONS = ("bfloat16", "float16", "float32", "int8")
+"""What MU-LLaMA's merged LLaMA can be stored in."""
+
 
 @dataclass(frozen=True, slots=True)
 class Status:
@@ -263,9 +266,9 @@ def convert(name: str, *, folder: Path | str | None = None, dtype: str = "bfloat
 
     from musiscene.networks.mu_llama import convert as conversion
 
-    precision = getattr(torch, dtype, None)
-    if precision not in (torch.bfloat16, torch.float16, torch.float32):
-        raise ConfigError(f"{dtype!r} is no precision for weights: choose bfloat16, float16 or float32.")
+    if dtype not in PRECISIONS:
+        raise ConfigError(f"{dtype!r} is no precision for weights: choose {', '.join(PRECISIONS)}.")
+    precision = getattr(torch, dtype)
     target = weights_dir(folder) / "mu-llama-merged"
     checkpoint = _open_mu_llama(path, folder)
     tokenizer = _base(folder) or (path if path.is_dir() else path.parent)

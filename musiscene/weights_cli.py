@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     added.add_argument("name", metavar="NAME", nargs="?", help="one of them (default: all that are here)")
     added = action("convert", _convert, "Bring weights once into the form that starts quickly.")
     added.add_argument("name", metavar="NAME")
-    added.add_argument("--dtype", default="bfloat16", choices=("bfloat16", "float16", "float32"))
+    added.add_argument("--dtype", default="bfloat16", choices=("bfloat16", "float16", "float32", "int8"))
     added = action("use", _use, "Take weights that lie elsewhere on this machine; they are not copied.")
     added.add_argument("name", metavar="NAME")
     added.add_argument("path", type=Path, metavar="PATH")

@@ -32,6 +32,7 @@ from musiscene.networks.mu_llama.memory import memory_free, memory_need
 from musiscene.networks.mu_llama.model import MuLlama
 from musiscene.networks.mu_llama.sizes import Sizes
 from musiscene.networks.mu_llama.tiny import TINY, write_tiny
+from musiscene.networks.narrow_linear import narrowed
 
 PROMPT = [1, 40, 50, 60, 70]
 SAMPLING = Sampling(temperature=0.0, max_new=16)
@@ -231,3 +232,23 @@ def test_a_checkpoint_of_17_gb_opens_in_bounded_memory(tmp_path: Path) -> None:
     assert int(opened) < 50e6
     assert int(peak) < 800e6
     assert right == "True"
+
+
+def test_a_network_stored_in_8_bits_is_the_one_that_is_quantised_while_loading(
+    checkpoint: Checkpoint, tmp_path: Path
+) -> None:
+    """Quantising what was quantised changes nothing, so both say the same; the file is about half as large."""
+    convert(checkpoint, tmp_path / "half")
+    convert(checkpoint, tmp_path / "eighth", dtype=torch.int8)
+    opened = open_converted(tmp_path / "eighth")
+    assert opened.quantised
+    assert not (tmp_path / "eighth" / "config.json").exists()
+    assert (tmp_path / "eighth" / MODEL).stat().st_size < 0.8 * (tmp_path / "half" / MODEL).stat().st_size
+    logits = []
+    for source in (checkpoint, opened):
+        decoder = load_decoder(source, store=lambda name, linear: narrowed(linear, torch.int8))
+        decoder.embedding.to(torch.bfloat16)
+        slots = torch.arange(4)
+        with torch.inference_mode():
+            logits.append(decoder(torch.tensor([[1, 5, 6, 7]]), slots[None], decoder.new_cache(1, 4), slots, 4))
+    torch.testing.assert_close(logits[0], logits[1], atol=0.01, rtol=0.01)  # norms and biases are rounded in the file

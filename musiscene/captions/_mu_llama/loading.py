@@ -83,8 +83,9 @@ def load(options: Options, setup: Setup) -> Loaded:
         return memory_need(checkpoint.sizes, dtype, bits=bits, device=device, **own).total
 
     bits, free = options.bits, memory_free(device)
-    if free is not None and needed(bits) > free and device == "cpu" and not bits and not options.precision:
-        bits = 8  # nobody asked for more, and it is quicker
+    free_to_choose = device == "cpu" and not bits and not options.precision
+    if free_to_choose and (checkpoint.quantised or (free is not None and needed(0) > free)):
+        bits = 8  # quicker, too
     need = needed(bits)
     if free is not None and need > free:
         raise BackendUnavailableError(_too_large(need, free, device, dtype, bits))

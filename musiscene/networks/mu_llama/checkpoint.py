@@ -14,7 +14,11 @@ from torch import Tensor
 from musiscene.errors import BackendUnavailableError
 from musiscene.networks.mu_llama import layout
 from musiscene.networks.mu_llama.sizes import Sizes, read_sizes
+from musiscene.networks.narrow_linear import widened
 from musiscene.networks.tensor_files import TensorFiles, check_names, open_tensors
+
+SCALE = "_scale"
+"""Ends the name of the scales of a matrix that is stored in 8 bits."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,11 @@ class Checkpoint:
         check_names(path, overlay.shapes, _without_unused_gates(expected, self.sizes, overlay) or groups[0])
         return replace(self, overlay=overlay)
 
+    @property
+    def quantised(self) -> bool:
+        """The base's matrices are stored in 8 bits."""
+        return f"output.weight{SCALE}" in self.base
+
     def tensor(self, published: str) -> Tensor:
         """A tensor of the adapter or an overlay, as stored; zeros for a gate that no layer uses and no file holds."""
         if self.overlay is not None and published in self.overlay:
@@ -64,6 +73,8 @@ class Checkpoint:
     def base_tensor(self, name: str) -> Tensor:
         """A base tensor by Meta's name ("layers.0.attention.wq.weight"), rows in transformers' rotary order."""
         tensor = self.base[name]
+        if f"{name}{SCALE}" in self.base:
+            tensor = widened(tensor, self.base[f"{name}{SCALE}"])
         if not self.base_in_halves and layout.is_rotated(f".{name}"):
             tensor = layout.to_halves(tensor, self.sizes.heads)
         return tensor

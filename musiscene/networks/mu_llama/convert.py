@@ -20,15 +20,17 @@ from torch import Tensor
 
 from musiscene.errors import BackendUnavailableError, StorageError
 from musiscene.networks.mu_llama import layout
-from musiscene.networks.mu_llama.checkpoint import Checkpoint
+from musiscene.networks.mu_llama.checkpoint import SCALE, Checkpoint
 from musiscene.networks.mu_llama.sizes import Sizes
 from musiscene.networks.mu_llama.tokenizer import TEMPLATE
+from musiscene.networks.narrow_linear import quantised
 from musiscene.networks.tensor_files import check_names, open_tensors
 
 FACTS = "musiscene.json"
 ADAPTER = "adapter.safetensors"
 MODEL = "model.safetensors"
 _FORMAT = 1
+_EMBEDDING = f"{layout.ENDS['tok_embeddings']}.weight"
 _DTYPES = {
     torch.float32: "F32",
     torch.float16: "F16",
@@ -36,6 +38,7 @@ _DTYPES = {
     torch.float64: "F64",
     torch.int64: "I64",
     torch.int32: "I32",
+    torch.int8: "I8",
     torch.uint8: "U8",
     torch.bool: "BOOL",
 }
@@ -75,7 +78,8 @@ def convert(
     Args:
         checkpoint: An opened published checkpoint.
         folder: Made if it is not there; `open_converted` reads it.
-        dtype: Type of the merged LLaMA; the adapter keeps its own types.
+        dtype: Type of the merged LLaMA; the adapter keeps its own types. int8 quantises its matrices, with which only
+            this program can do something; all else of it is bfloat16 then.
         tokenizer_from: A folder whose tokenizer is copied along.
         on_progress: Called with the share that is done; may raise to stop.
 
@@ -92,7 +96,10 @@ def convert(
     adapter_share = sum(_bytes(spec) for spec in adapter.values()) / total
     write_safetensors(folder / ADAPTER, adapter, lambda f: on_progress(f * adapter_share))
     write_safetensors(folder / MODEL, plain, lambda f: on_progress(adapter_share + f * (1 - adapter_share)))
-    _write_config(folder, sizes, dtype)
+    if dtype == torch.int8:
+        (folder / "config.json").unlink(missing_ok=True)  # it would tell other programs that they can read this
+    else:
+        _write_config(folder, sizes, dtype)
     _copy_tokenizer(tokenizer_from, folder)
     # Last of all: a folder with this file is complete.
     _write_json(folder / FACTS, {"format": _FORMAT, "network": "mu-llama", "sizes": asdict(sizes)})
@@ -118,8 +125,10 @@ def open_converted(folder: Path) -> Checkpoint:
         raise BackendUnavailableError(f"{folder} was converted by another version: convert it again.")
     adapter, model = open_tensors(folder / ADAPTER), open_tensors(folder / MODEL)
     check_names(folder / ADAPTER, adapter.shapes, layout.published_shapes(sizes, with_base=False))
-    base = model.renamed(lambda name: None if name.endswith(".bias") else layout.meta_name(name))
-    check_names(folder / MODEL, base.shapes, layout.base_shapes(sizes))
+    base = model.renamed(_base_name)
+    expected = layout.base_shapes(sizes)
+    expected |= {f"{n}{SCALE}": expected[n][:1] for n in base if n in expected and f"{n}{SCALE}" in base}
+    check_names(folder / MODEL, base.shapes, expected)
     return Checkpoint(sizes, adapter, base, base_in_halves=True, lora_in_base=True)
 
 
@@ -202,9 +211,15 @@ def _plain_llama(checkpoint: Checkpoint, dtype: torch.dtype, music_terms: Tensor
     sizes = checkpoint.sizes
     base = layout.base_shapes(sizes)
     specs: dict[str, Spec] = {}
+    wide = torch.bfloat16 if dtype == torch.int8 else dtype
 
     def add(name: str, shape: tuple[int, ...], make: Callable[[], Tensor]) -> None:
-        specs[name] = (dtype, shape, make)
+        if dtype == torch.int8 and len(shape) == 2 and name != _EMBEDDING:
+            numbers, scales = _quantising(make)
+            specs[name] = (torch.int8, shape, numbers)
+            specs[f"{name}{SCALE}"] = (torch.bfloat16, shape[:1], scales)
+        else:
+            specs[name] = (wide, shape, make)
 
     for meta, end in layout.ENDS.items():
         make = partial(checkpoint.tensor, "llama.norm.weight")
@@ -222,6 +237,30 @@ def _plain_llama(checkpoint: Checkpoint, dtype: torch.dtype, music_terms: Tensor
             bias = partial(_bias, checkpoint, index, meta, shape[0], music_terms)
             add(f"{place}.{inner}.bias", shape[:1], bias)
     return specs
+
+
+def _quantising(make: Callable[[], Tensor]) -> tuple[Callable[[], Tensor], Callable[[], Tensor]]:
+    """Makers of a matrix in 8 bits and of its scales; asked for one after the other, it is merged once."""
+    held: list[Tensor] = []
+
+    def numbers() -> Tensor:
+        held[:] = quantised(make())
+        return held[0]
+
+    def scales() -> Tensor:
+        found = held[1] if held else quantised(make())[1]
+        held.clear()
+        return found
+
+    return numbers, scales
+
+
+def _base_name(name: str) -> str | None:
+    """Meta's name of a tensor of a merged LLaMA, or of its scales; None for biases, which are the adapter's."""
+    if name.endswith(".bias"):
+        return None
+    meta = layout.meta_name(name.removesuffix(SCALE))
+    return f"{meta}{SCALE}" if name.endswith(SCALE) else meta
 
 
 def _bias(checkpoint: Checkpoint, index: int, projection: str, size: int, music_terms: Tensor | None) -> Tensor:
