@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor
@@ -9,6 +11,15 @@ from torch import Tensor
 ALIGNED = 8
 """Rows of a mask begin at multiples of so many numbers, or the fused kernel cannot read them; PyTorch would then copy
 the mask at every call, in every layer."""
+
+
+@functools.cache
+def _has_kernel(dtype: torch.dtype) -> bool:
+    """Whether this GPU runs the memory-efficient kernel: an NVIDIA one, and for bfloat16 one that computes in it."""
+    if torch.version.hip is not None:
+        return False
+    older = torch.cuda.is_available() and not torch.cuda.is_bf16_supported(including_emulation=False)
+    return dtype != torch.bfloat16 or not older
 
 
 def attention(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
@@ -30,7 +41,7 @@ def attention(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) 
         `(rows, heads, new, head_dim)`, whose transpose to `(rows, new, heads, head_dim)` is contiguous on CUDA.
     """
     causal = mask is None and query.shape[2] > 1
-    if query.device.type == "cuda" and torch.version.hip is None and query.shape[-1] % ALIGNED == 0:
+    if query.device.type == "cuda" and _has_kernel(query.dtype) and query.shape[-1] % ALIGNED == 0:
         seen: Tensor = torch.ops.aten._scaled_dot_product_efficient_attention(
             query, keys, values, mask, False, 0.0, causal
         )[0]

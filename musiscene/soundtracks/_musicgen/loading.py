@@ -109,7 +109,8 @@ def machine_here() -> Machine:
     return Machine(
         device=device,
         free_gb=None if free is None else free / 1e9,
-        bfloat16=device == "cuda" and torch.cuda.is_bf16_supported(),
+        # Older GPUs only pretend to: they store it and compute in float32, without the fused kernels.
+        bfloat16=device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False),
         int8=int8_engine() is not None,
     )
 
