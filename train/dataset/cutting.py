@@ -37,14 +37,17 @@ def window(clip: Clip, start_s: float, end_s: float, *, begins_with_clip: bool) 
 
 
 def sound(clip: Clip, start_s: float, end_s: float, sample_rate: int) -> Waveform:
-    """The clip's sound as MERT's front end makes it, resampled and then averaged over the channels; `(samples,)`.
+    """The clip's sound as MERT's front end makes it, averaged over the channels and resampled; `(samples,)`.
+
+    Both are sums, so their order changes nothing but rounding, and this one resamples a single channel.
 
     Raises:
         MediaError: There is no sound.
     """
     audio = read_audio(clip, start_s=start_s, duration_s=end_s - start_s)
-    mono: Waveform = resample(audio.waveform, audio.sample_rate, sample_rate).mean(axis=0, dtype=np.float32)
-    return mono
+    mono = audio.waveform.mean(axis=0, keepdims=True, dtype=np.float32)
+    resampled: Waveform = resample(mono, audio.sample_rate, sample_rate)[0]
+    return resampled
 
 
 def flac(mono: Waveform, sample_rate: int) -> bytes:

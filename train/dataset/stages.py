@@ -10,6 +10,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,7 @@ class SoundStage:
 
     def __init__(self, config: Dataset) -> None:
         self._places, self._clips = Places(config), config.clips
+        self._probe = lru_cache(maxsize=4)(probe)  # the clips of one file follow each other
         self._wanted, self._silent = config.source.media is not None, config.source.kind == "conversations"
 
     def __call__(self, row: Row) -> None:
@@ -102,7 +104,7 @@ class SoundStage:
             return
         try:
             path, begins = self._places.find(row)
-            clip = probe(path)
+            clip = self._probe(path)
             start, end = window(clip, float(row["start_s"]), float(row["end_s"]), begins_with_clip=begins)
             if end <= start:
                 raise MusisceneError(f"{path.name} ends at {clip.duration_s:.1f} s, before the clip begins.")

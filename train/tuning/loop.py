@@ -164,7 +164,12 @@ class Run:
             made = [self.constants.batch([items[index] for index in group]) for group in plan[0]]
             return made, useful_of(plan[0], lengths)
 
-        with ThreadPoolExecutor(1, "prefetch") as reader:
+        def begin() -> None:
+            """Threads begin on the first GPU, whichever their process works with."""
+            if self.accelerator.device.type == "cuda":
+                torch.cuda.set_device(self.accelerator.device)
+
+        with ThreadPoolExecutor(1, "prefetch", initializer=begin) as reader:
             waiting = reader.submit(read, plans[0]) if plans else None
             for following in [*plans[1:], None]:
                 assert waiting is not None

@@ -20,9 +20,9 @@ from musiscene.networks.mu_llama.model import IGNORED_LABEL
 from train.tuning.batches import attention_groups
 from train.tuning.examples import Tokens
 
-Group = tuple[int, int, int, int, Tensor | None]
-"""First token and the one after the last, number of items, tokens of the longest, and where each token lies in the
-padded block (None where nothing is padded)."""
+Group = tuple[int, int, int, Tensor | None]
+"""Number of tokens and of items, tokens of the longest, and where each token lies in the padded block (None where
+nothing is padded)."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def pack(rows: Sequence[Tokens], device: torch.device | str = "cpu") -> dict[str
         end = begin + sum(inside)
         padded = count * longest != end - begin
         places = (owners[begin:end] - row) * longest + positions[begin:end]
-        groups.append((begin, end, count, longest, there(places) if padded else None))
+        groups.append((end - begin, count, longest, there(places) if padded else None))
         row += count
     return {
         "tokens": there(ids),
@@ -101,20 +101,19 @@ def causal_attention(query: Tensor, key: Tensor, value: Tensor, groups: Sequence
 
     What is padded stands behind the tokens of its item, where causal attention never looks.
     """
+    sizes = [size for size, _, _, _ in groups]
     made = []
-    for group in groups:
-        _, _, items, longest, places = group
-        block = [_block(part, group) for part in (query, key, value)]
+    parts = zip(*(torch.split(part, sizes) for part in (query, key, value)), strict=True)
+    for (_, items, longest, places), inside in zip(groups, parts, strict=True):
+        block = [_block(part, items, longest, places) for part in inside]
         heard = functional.scaled_dot_product_attention(block[0], block[1], block[2], is_causal=True)
         flat = heard.transpose(1, 2).reshape(items * longest, -1)
         made.append(flat if places is None else flat.index_select(0, places))
     return made[0] if len(made) == 1 else torch.cat(made)
 
 
-def _block(part: Tensor, group: Group) -> Tensor:
-    """A group's tokens, padded: `(total, heads, size)` -> `(items, heads, longest, size)`."""
-    begin, end, items, longest, places = group
-    inside = part.narrow(0, begin, end - begin)
+def _block(part: Tensor, items: int, longest: int, places: Tensor | None) -> Tensor:
+    """A group's tokens, padded: `(tokens, heads, size)` -> `(items, heads, longest, size)`."""
     if places is not None:
-        inside = inside.new_zeros(items * longest, *inside.shape[1:]).index_copy(0, places, inside)
-    return inside.view(items, longest, *inside.shape[1:]).transpose(1, 2)
+        part = part.new_zeros(items * longest, *part.shape[1:]).index_copy(0, places, part)
+    return part.view(items, longest, *part.shape[1:]).transpose(1, 2)
