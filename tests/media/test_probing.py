@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import wave
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from musiscene.errors import MediaLimitError, UnreadableMediaError
 from musiscene.media import content_hash, probe
+from musiscene.media.container import opened
 from musiscene.types import Limits
 
 
@@ -189,3 +191,18 @@ def test_the_hash_is_the_content_not_the_name(tmp_path):
         (tmp_path / name).write_bytes(b"abc")
     expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert content_hash(tmp_path / "a") == content_hash(Path(tmp_path / "b")) == expected
+
+
+def test_dts_in_a_wav_file_is_told_from_pcm(tmp_path: Path) -> None:
+    """A WAV file that says PCM and holds DTS is known for what it is after its first frames."""
+    start = [(0x7FFE8001, 32), (1, 1), (31, 5), (0, 1), (15, 7), (4095, 14), (2, 6), (8, 4), (24, 5)]
+    fields = [*start, (0, 13), (1, 1), (7, 4)]  # a core frame's header (ETSI TS 102 114, 5.3)
+    bits = "".join(f"{value:0{width}b}" for value, width in fields).ljust(128, "0")
+    random = np.random.default_rng(0)
+    frames = [int(bits, 2).to_bytes(16, "big") + random.bytes(4080) for _ in range(40)]
+    path = tmp_path / "surround.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setparams((2, 2, 44_100, 0, "NONE", ""))
+        file.writeframes(b"".join(frames))
+    with opened(path) as container:
+        assert container.streams[0].codec_context.name == "dca"
