@@ -53,7 +53,7 @@ def place(device: str = "auto", precision: str = "auto", *, exact: bool = False)
         if not _is_here(device):
             raise ConfigError(f"There is no device {device!r} on this machine. Leave it at auto, or name cpu.")
     if precision == "auto":
-        half = device.startswith("cuda") and torch.cuda.is_bf16_supported() and not exact
+        half = device.startswith("cuda") and torch.cuda.is_bf16_supported(including_emulation=False) and not exact
         dtype = torch.bfloat16 if half else torch.float32
     elif precision in _PRECISIONS:
         dtype = _PRECISIONS[precision]

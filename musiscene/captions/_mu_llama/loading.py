@@ -198,7 +198,7 @@ def _precision(options: Options, checkpoint: Checkpoint, device: str) -> torch.d
     if options.precision:
         return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[options.precision]
     if device.startswith("cuda"):
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
     if device == "mps":
         return torch.float16
     small = memory_need(checkpoint.sizes, torch.float32).llama < _SMALL_BYTES
