@@ -109,6 +109,8 @@ def test_the_dry_run_tells_what_it_takes(
     assert not (tmp_path / "out").exists()
     assert main([str(config), "--dry-run"]) == 0
     assert "memory per device" in capsys.readouterr().out
+    assert main([str(config), "--dry-run", "--gpu", "A100", "--gpus", "4"]) == 0
+    assert "on 4 device(s), at 124.80 TFLOP/s each (40 % of the peak of A100)" in capsys.readouterr().out
 
 
 def command(config: Path, *launch: str) -> list[str]:
