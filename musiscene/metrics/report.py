@@ -247,7 +247,7 @@ th, td {{ white-space: nowrap; }}
 td small {{ display: block; color: var(--faint); }}
 .long {{ white-space: normal; min-width: 20rem; }}
 thead th {{ border-bottom: 2px solid var(--faint); white-space: nowrap; }} tbody th {{ font-weight: 600; }}
-ul, .note, figcaption {{ color: var(--faint); font-size: .9rem; max-width: 60rem; }}
+ul, .note, figcaption {{ color: var(--faint); font-size: .9rem; max-width: 60rem; overflow-wrap: anywhere; }}
 figure {{ margin: 2rem 0; }} figure svg {{ max-width: 100%; height: auto; }}
 </style>
 <body>
