@@ -33,15 +33,21 @@ class Timing:
         return Timing(self.median_s * factor, self.min_s * factor, self.max_s * factor, self.runs)
 
 
-def measure(things: Mapping[str, Callable[[], object]], *, repeat: int = 5, warm_up: bool = True) -> dict[str, Timing]:
-    """Run all `things` in turn, `repeat` times, and time each."""
+def measure(
+    things: Mapping[str, Callable[[], object]],
+    *,
+    repeat: int = 5,
+    warm_up: bool = True,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, Timing]:
+    """Run all `things` in turn, `repeat` times, and time each by `clock`."""
     seconds: dict[str, list[float]] = {name: [] for name in things}
     for round_number in range(repeat + warm_up):
         for name, thing in things.items():
-            started = time.perf_counter()
+            started = clock()
             thing()
             if round_number >= warm_up:
-                seconds[name].append(time.perf_counter() - started)
+                seconds[name].append(clock() - started)
     return {
         name: Timing(statistics.median(values), min(values), max(values), len(values))
         for name, values in seconds.items()

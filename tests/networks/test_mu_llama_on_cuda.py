@@ -18,6 +18,8 @@ from musiscene.networks.mu_llama.listener import Listener
 from musiscene.networks.mu_llama.tiny import TINY, mert_options
 from tests.networks.cuda_on_paper import Kernels, cuda_on_paper, on_cuda
 
+pytestmark = pytest.mark.slow
+
 HALVES = (torch.bfloat16, torch.float16)
 PROMPTS = [[1, 2, 3, 4], [1, 2, 3], [1, 2]]
 PER_LAYER = 15

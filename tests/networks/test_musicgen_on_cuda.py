@@ -18,6 +18,8 @@ from musiscene.networks.musicgen.random_model import SIZES, random_musicgen
 from musiscene.networks.musicgen.sampling import Sampling
 from tests.networks.cuda_on_paper import Kernels, cuda_on_paper, on_cuda
 
+pytestmark = pytest.mark.slow
+
 A_LAYER = 13
 """Kernels: norm, product, writing, attention, product that adds; norm, product, attention, product that adds; norm,
 product, activation, product that adds."""

@@ -22,6 +22,8 @@ from train.tuning.network import Trainee
 from train.tuning.packing import pack
 from train.tuning.stores import TensorStore
 
+pytestmark = pytest.mark.slow
+
 SETS = ("adapter", "lora", "both")
 LENGTHS = (60, 48, 47, 30, 12)
 
