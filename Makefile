@@ -28,7 +28,7 @@ slow: $(VENV)/.test audiocraft
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=15 -m slow  # many wait for processes
 
 e2e: $(VENV)/.test
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=15 -m e2e  # browsers wait much
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=15 -m e2e
 
 audiocraft: $(VENV)/.test  ## the environment of the audiocraft backend, beside this one
 	$(BIN)/python -m musiscene.soundtracks._audiocraft.install
