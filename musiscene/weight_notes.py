@@ -29,6 +29,11 @@ def commit_here(folder: Path, repo_id: str) -> str:
     return next((str(note["commit"]) for note in notes if note.get("repo_id") == repo_id and note.get("commit")), "")
 
 
+def noted_commit(folder: Path) -> str:
+    """The commit from which the complete files in `folder` came; empty when that is not known."""
+    return str((read_note(folder) or {}).get("commit") or "")
+
+
 def make_way(folder: Path, remotes: tuple[Remote, ...]) -> None:
     """Before the files of another commit come.
 

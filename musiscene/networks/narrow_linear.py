@@ -97,14 +97,6 @@ def narrowed(linear: nn.Linear, dtype: torch.dtype) -> NarrowLinear:
     return NarrowLinear(weight.to(dtype), scale, linear.bias)
 
 
-def narrow(network: nn.Module, dtype: torch.dtype) -> None:
-    """Replace every `nn.Linear` inside `network`, in place."""
-    for parent in list(network.modules()):
-        for name, child in list(parent.named_children()):
-            if type(child) is nn.Linear:  # a subclass computes otherwise
-                setattr(parent, name, narrowed(child, dtype))
-
-
 def quantised(weight: Tensor) -> tuple[Tensor, Tensor]:
     """Round a matrix to int8, symmetrically, with one scale for each output (row).
 

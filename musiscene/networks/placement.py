@@ -53,7 +53,7 @@ def place(device: str = "auto", precision: str = "auto", *, exact: bool = False)
         if not _is_here(device):
             raise ConfigError(f"There is no device {device!r} on this machine. Leave it at auto, or name cpu.")
     if precision == "auto":
-        half = device.startswith("cuda") and torch.cuda.is_bf16_supported(including_emulation=False) and not exact
+        half = device.startswith("cuda") and gpu_computes_in_bfloat16() and not exact
         dtype = torch.bfloat16 if half else torch.float32
     elif precision in _PRECISIONS:
         dtype = _PRECISIONS[precision]
@@ -62,6 +62,11 @@ def place(device: str = "auto", precision: str = "auto", *, exact: bool = False)
     chosen = Placement(device, dtype, reason)
     _log.info("%s in %s", reason, chosen.precision)
     return chosen
+
+
+def gpu_computes_in_bfloat16() -> bool:
+    """Whether the CUDA device does; older ones store it and compute in float32, without the fused kernels."""
+    return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 def _is_here(device: str) -> bool:

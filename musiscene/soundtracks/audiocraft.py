@@ -61,12 +61,12 @@ def load(options: Mapping[str, Any]) -> MusicGenerator:
     """Get ready; the process starts, and the weights are loaded, with the first music."""
     from musiscene.soundtracks._audiocraft.generator import AudiocraftGenerator
     from musiscene.soundtracks._audiocraft.install import interpreter
-    from musiscene.weight_notes import read_note
+    from musiscene.weight_notes import noted_commit
     from musiscene.weights import find
 
     name, model = _model(options)
     encoder = options.get("text_encoder") or find("t5-base", options.get("weights_dir"))
-    commit = str((read_note(Path(model or name)) or {}).get("commit") or "")
+    commit = noted_commit(Path(model or name))
     return AudiocraftGenerator(interpreter(_environment(options)), model or name, encoder, name, revision=commit)
 
 

@@ -24,6 +24,7 @@ from musiscene.networks.mu_llama.memory import memory_free, memory_need
 from musiscene.networks.mu_llama.tokenizer import LlamaTokenizer, load_tokenizer
 from musiscene.networks.narrow_linear import narrowed
 from musiscene.networks.packed_linear import pack
+from musiscene.networks.placement import gpu_computes_in_bfloat16
 from musiscene.networks.tensor_files import open_tensors
 
 _LOG = logging.getLogger(__name__)
@@ -198,7 +199,7 @@ def _precision(options: Options, checkpoint: Checkpoint, device: str) -> torch.d
     if options.precision:
         return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[options.precision]
     if device.startswith("cuda"):
-        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+        return torch.bfloat16 if gpu_computes_in_bfloat16() else torch.float16
     if device == "mps":
         return torch.float16
     small = memory_need(checkpoint.sizes, torch.float32).llama < _SMALL_BYTES

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor
 
+from musiscene.networks.placement import gpu_computes_in_bfloat16
+
 ALIGNED = 8
 """Rows of a mask begin at multiples of so many numbers, or the fused kernel cannot read them; PyTorch would then copy
 the mask at every call, in every layer."""
@@ -18,7 +20,7 @@ def _has_kernel(dtype: torch.dtype) -> bool:
     """Whether this GPU runs the memory-efficient kernel: an NVIDIA one, and for bfloat16 one that computes in it."""
     if torch.version.hip is not None:
         return False
-    older = torch.cuda.is_available() and not torch.cuda.is_bf16_supported(including_emulation=False)
+    older = torch.cuda.is_available() and not gpu_computes_in_bfloat16()
     return dtype != torch.bfloat16 or not older
 
 

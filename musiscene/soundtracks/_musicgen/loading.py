@@ -10,7 +10,7 @@ from typing import Any
 
 from musiscene.errors import BackendUnavailableError
 from musiscene.soundtracks._musicgen.tiers import Machine, Tier, choose_size, choose_tier
-from musiscene.weight_notes import read_note
+from musiscene.weight_notes import noted_commit
 
 _log = logging.getLogger(__name__)
 
@@ -103,14 +103,14 @@ def machine_here() -> Machine:
 
     from musiscene.networks.mu_llama.memory import memory_free
     from musiscene.networks.musicgen.linear import int8_engine
+    from musiscene.networks.placement import gpu_computes_in_bfloat16
 
     device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     free = memory_free(device)
     return Machine(
         device=device,
         free_gb=None if free is None else free / 1e9,
-        # Older GPUs only pretend to: they store it and compute in float32, without the fused kernels.
-        bfloat16=device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False),
+        bfloat16=gpu_computes_in_bfloat16(),
         int8=int8_engine() is not None,
     )
 
@@ -140,9 +140,9 @@ def load_model(name: str = "", weights_dir: Path | None = None, precision: str =
     if folder is None:
         raise BackendUnavailableError(f"MusicGen's weights {name} are not here.")
     dtype = getattr(torch, tier.precision if tier.precision != "int8" else "float32")
-    _check_files(folder)
+    kind = _checked_kind(folder)
     try:
-        melody = _model_type(folder) == "musicgen_melody"
+        melody = kind == "musicgen_melody"
         network: Any = (
             transformers.MusicgenMelodyForConditionalGeneration
             if melody
@@ -163,17 +163,13 @@ def load_model(name: str = "", weights_dir: Path | None = None, precision: str =
             f"shape, as {', '.join(wrong[:4])}. Download them again."
         )
     _log.info("MusicGen %s: %s%s", name, tier.reason, f"; {reason}" if reason else "")
-    return Loaded(model.to(tier.device).eval(), tokenizer, name, tier, _revision(name, folder), _chroma(folder), reason)
+    return Loaded(model.to(tier.device).eval(), tokenizer, name, tier, _revision(folder), _chroma(folder), reason)
 
 
-def _model_type(folder: Path) -> str:
-    return str(json.loads((folder / "config.json").read_text("utf-8")).get("model_type"))
-
-
-def _check_files(folder: Path) -> None:
-    """What transformers would make up for itself or report at length: another network, no tokenizer."""
+def _checked_kind(folder: Path) -> str:
+    """Which of `_KINDS`; what transformers would make up or report at length (another network, no tokenizer) raises."""
     try:
-        kind = _model_type(folder)
+        kind = str(json.loads((folder / "config.json").read_text("utf-8")).get("model_type"))
     except (OSError, ValueError, AttributeError) as error:
         raise BackendUnavailableError(
             f"{folder / 'config.json'} cannot be read, so nobody knows what it is for. Download the weights again."
@@ -187,13 +183,14 @@ def _check_files(folder: Path) -> None:
         raise BackendUnavailableError(
             f"{folder} has no tokenizer ({' or '.join(_TOKENIZERS)}) to read a text with. Download the weights again."
         )
+    return kind
 
 
-def _revision(name: str, folder: Path) -> str:
+def _revision(folder: Path) -> str:
     """The commit that was noted when the weights came."""
     if folder.parent.name == "snapshots":  # the hub's own cache names folders by commit
         return folder.name
-    return str((read_note(folder) or {}).get("commit") or "")
+    return noted_commit(folder)
 
 
 def _chroma(folder: Path) -> dict[str, int] | None:
