@@ -190,8 +190,8 @@ class Decoder(nn.Module):
             normed[tuned.rows] = functional.rms_norm(
                 last[tuned.rows], (self.sizes.dim,), tuned.tuning.norm, self.sizes.norm_eps
             )
-        # A few rows against a very wide matrix: on a CPU the transposed product is up to twice as quick.
-        transposed = normed.device.type == "cpu" and isinstance(self.head, nn.Linear)
+        # A few rows against a very wide plain matrix: on a CPU the transposed product is up to twice as quick.
+        transposed = normed.device.type == "cpu" and type(self.head) is nn.Linear
         logits: Tensor = (self.head.weight @ normed.T).T if transposed else self.head(normed)
         return logits.float()
 
