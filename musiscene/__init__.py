@@ -24,13 +24,13 @@ _HOMES = {
     "CaptionKind": "types.CaptionKind",
     "CaptionSet": "types.CaptionSet",
     "Clip": "types.Clip",
-    "Comparison": "api.Comparison",
-    "Description": "api.Description",
+    "Comparison": "results.Comparison",
+    "Description": "results.Description",
     "Limits": "types.Limits",
     "MusisceneError": "errors.MusisceneError",
     "Pipeline": "pipeline.Pipeline",
     "Rendition": "types.Rendition",
-    "Score": "api.Score",
+    "Score": "results.Score",
     "ScoreOptions": "pipeline.ScoreOptions",
     "Settings": "settings.Settings",
     "caption": "api.caption",
@@ -66,9 +66,10 @@ __all__ = [  # noqa: RUF022 - the verbs first, in the order of the work; then th
 ]
 
 if TYPE_CHECKING:
-    from musiscene.api import Comparison, Description, Score, caption, compare, doctor, probe, score
+    from musiscene.api import caption, compare, doctor, probe, score
     from musiscene.errors import MusisceneError
     from musiscene.pipeline import Pipeline, ScoreOptions
+    from musiscene.results import Comparison, Description, Score
     from musiscene.settings import Settings
     from musiscene.types import Caption, CaptionKind, CaptionSet, Clip, Limits, Rendition
     from musiscene.ui import launch_app as serve

@@ -73,7 +73,7 @@ def _listener(arguments: argparse.Namespace) -> tuple[Any, BackendSpec, Clip]:
         BackendUnavailableError: Nobody can answer on this machine; the message says what is lacking.
     """
     from musiscene import api
-    from musiscene.pipeline import backend_options
+    from musiscene.backend_options import backend_options
     from musiscene.registry import Pool, discover
     from musiscene.settings import Settings
 

@@ -20,8 +20,8 @@ from musiscene import __version__, ask_cli, evaluate_cli, showcase_cli, study_cl
 from musiscene.errors import MusisceneError, RequestError, explain
 
 if TYPE_CHECKING:
-    from musiscene.api import Comparison, Description
     from musiscene.pipeline import Event
+    from musiscene.results import Comparison, Description
 
 KINDS = ("video", "music", "fusion", "msi")
 

@@ -20,8 +20,9 @@ from musiscene import errors
 from musiscene.errors import BackendError, MusisceneError, Stopped, explain
 from musiscene.events import Event
 from musiscene.following import Put, follow
-from musiscene.pipeline import Pipeline, Sources
+from musiscene.pipeline import Pipeline
 from musiscene.registry import BackendSpec, discover
+from musiscene.sources import Sources
 from musiscene.types import (
     Caption,
     CaptionKind,

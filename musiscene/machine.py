@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from musiscene import __version__
-from musiscene.pipeline import backend_options
+from musiscene.backend_options import backend_options
 from musiscene.profiles import PROFILES, BackendOptions, choose
 from musiscene.registry import ELSEWHERE, BackendSpec, discover
 from musiscene.remote.backends import OtherMachine

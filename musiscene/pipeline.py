@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from musiscene import media
-from musiscene.captions._language.source import Connection, ModelSource
-from musiscene.errors import MissingStreamError, MusisceneError, RequestError, Stopped, explain
+from musiscene.backend_options import backend_options
+from musiscene.errors import MusisceneError, RequestError, Stopped, explain
 from musiscene.events import (
     CaptionPart,
     CaptionReady,
@@ -29,10 +29,9 @@ from musiscene.events import (
     StageProgress,
 )
 from musiscene.profiles import choose
-from musiscene.registry import ELSEWHERE, BackendSpec, Pool, discover, find_captioner, find_generator
-from musiscene.remote.backends import OtherMachine
-from musiscene.remote.catalogue import Server
+from musiscene.registry import BackendSpec, Pool, find_captioner, find_generator
 from musiscene.settings import Settings
+from musiscene.sources import Sources
 from musiscene.types import (
     CaptionKind,
     CaptionRequest,
@@ -58,11 +57,8 @@ __all__ = [
     "RenditionReady",
     "ScoreOptions",
     "SoundPart",
-    "Sources",
     "StageProgress",
-    "backend_options",
     "check_melody",
-    "open_sources",
     "why_impossible",
 ]
 
@@ -73,49 +69,6 @@ ALL_KINDS = frozenset(CaptionKind)
 _HEAD_START_S = 1.0
 _FEW_CORES = (os.cpu_count() or 1) <= 2
 """On two cores, stages side by side wait for each other: sound, which is quick, goes ahead, and is read meanwhile."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sources:
-    """What is looked at and what is listened to.
-
-    Attributes:
-        picture: The clip whose picture is described and scored; None for a track alone.
-        sound: The reference track, else the clip itself when it has something to hear; else None.
-        silence: Why there is no sound; empty when there is.
-    """
-
-    picture: Clip | None
-    sound: Clip | None
-    silence: str = ""
-
-    @property
-    def main(self) -> Clip:
-        """The clip that the results belong to."""
-        clip = self.picture or self.sound
-        assert clip is not None, "open_sources() refuses a pair with neither picture nor sound"
-        return clip
-
-
-def open_sources(clip: Clip, track: Clip | None = None) -> Sources:
-    """Decide what is looked at and what is listened to.
-
-    Raises:
-        MissingStreamError: There is neither a picture nor a sound, or the reference track has no sound.
-    """
-    picture = clip if clip.has_video else None
-    if track is not None:
-        if not track.has_audio:
-            raise MissingStreamError(f"{track.path.name} has no sound, so it cannot be the reference music.")
-        if track.audio_silent:
-            raise MissingStreamError(f"{track.path.name} is digital silence, so it cannot be the reference music.")
-        return Sources(picture, track)
-    if clip.has_sound:
-        return Sources(picture, clip)
-    silence = "its audio track is digital silence" if clip.has_audio else "it has no audio track"
-    if picture is None:
-        raise MissingStreamError(f"There is nothing to describe in {clip.path.name}: it has no picture, and {silence}.")
-    return Sources(picture, None, silence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,48 +98,6 @@ class ScoreOptions:
             raise RequestError(f"Ask for 1 to 16 takes, not {self.takes}.")
         if not 0 <= self.seed < 2**31:
             raise RequestError(f"A seed is a whole number from 0 to {2**31 - 1}, not {self.seed}.")
-
-
-def backend_options(settings: Settings) -> dict[str, dict[str, Any]]:
-    """What each backend's `load` is given, by its name.
-
-    Raises:
-        ConfigError: The settings of the language model, or of the other machine, cannot be used.
-    """
-    language = ModelSource(  # one for all that use it: its weights are in memory once
-        Connection(
-            provider=settings.llm_provider,
-            model=settings.llm_model,
-            url=settings.llm_url,
-            api_key=settings.llm_api_key,
-            timeout_s=settings.llm_timeout_s,
-            weights_dir=settings.data_dir / "weights",
-        )
-    )
-    options: dict[str, dict[str, Any]] = {
-        "sketch": {"soundfont": settings.soundfont} if settings.soundfont else {},
-        "musicgen": {
-            "model": settings.musicgen,
-            "precision": settings.musicgen_precision,
-            "weights_dir": settings.data_dir / "weights",
-        },
-        "audiocraft": {
-            "model": settings.audiocraft,
-            "environment": settings.audiocraft_environment,
-            "weights_dir": settings.data_dir / "weights",
-        },
-        "mu-llama": {
-            "precision": settings.mu_llama_precision,
-            "weights_dir": settings.data_dir / "weights",
-        },
-        "llm": {"source": language},
-        "llm-picture": {"source": language},
-    }
-    if settings.backend_url:
-        other = OtherMachine(Server(settings.backend_url, settings.backend_key, settings.backend_timeout_s))
-        for spec in (*discover("captions"), *discover("soundtracks")):
-            options.setdefault(spec.name, {})[ELSEWHERE] = other
-    return options
 
 
 def check_melody(spec: BackendSpec) -> None:

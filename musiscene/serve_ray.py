@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from musiscene import __version__
+from musiscene.backend_options import backend_options
 from musiscene.errors import BackendUnavailableError, ConfigError, MusisceneError
-from musiscene.pipeline import backend_options
 from musiscene.remote.catalogue import key_digest
 from musiscene.remote.frames import PROTOCOL
 from musiscene.serving.config import Served, Serving, read_serving

@@ -24,6 +24,7 @@ from contextlib import closing
 from contextvars import Context
 from typing import Any
 
+from musiscene.backend_options import backend_options
 from musiscene.crossing import (
     AskWork,
     Call,
@@ -38,9 +39,10 @@ from musiscene.crossing import (
 )
 from musiscene.errors import BackendUnavailableError, MusisceneError, Stopped, explain
 from musiscene.events import CaptionReady, Event, KindUnavailable, StageProgress
-from musiscene.pipeline import ALL_KINDS, Pipeline, Sources, backend_options, why_impossible
+from musiscene.pipeline import ALL_KINDS, Pipeline, why_impossible
 from musiscene.registry import BackendSpec, Captioner, MusicGenerator, Pool, discover
 from musiscene.settings import Settings
+from musiscene.sources import Sources
 from musiscene.types import Caption, CaptionKind, CaptionRequest, CaptionSet, Clip, Job, ScoreRequest, Soundtrack
 
 _log = logging.getLogger(__name__)

@@ -19,12 +19,11 @@ from musiscene.pipeline import (
     RenditionFailed,
     RenditionReady,
     ScoreOptions,
-    Sources,
     StageProgress,
-    open_sources,
 )
 from musiscene.registry import BackendSpec
 from musiscene.settings import Settings
+from musiscene.sources import Sources, open_sources
 from musiscene.types import (
     Caption,
     CaptionKind,

@@ -28,10 +28,11 @@ from musiscene.crossing import AskWork, CaptionWork, DescribeWork, Failed, Score
 from musiscene.errors import BackendUnavailableError, MediaError, Stopped
 from musiscene.events import CaptionReady, KindUnavailable, RenditionFailed, RenditionReady
 from musiscene.media import probe
-from musiscene.pipeline import Pipeline, ScoreOptions, Sources, open_sources
+from musiscene.pipeline import Pipeline, ScoreOptions
 from musiscene.registry import Pool, discover
 from musiscene.settings import Settings
 from musiscene.soundtracks.musicgen import SPEC as MUSICGEN
+from musiscene.sources import Sources, open_sources
 from musiscene.types import Caption, CaptionKind, CaptionRequest, CaptionSet, Job, ScoreRequest
 from musiscene.zerogpu import ZeroGpuPipeline, duration_s, is_zero_gpu, make_pipeline, refusal
 from tests.far_side import Spawned
@@ -289,7 +290,7 @@ def test_what_is_not_on_the_gpu_stays_here(settings: Settings) -> None:
     """Sketch, a language model on a server, and what computes in an environment of its own."""
     from dataclasses import replace
 
-    from musiscene.pipeline import backend_options
+    from musiscene.backend_options import backend_options
 
     server = replace(settings, llm_url="http://127.0.0.1:1/v1", llm_model="m")
     far = ZeroGpuPipeline(settings, Pool(backend_options(settings)))
@@ -391,7 +392,7 @@ from types import SimpleNamespace
 from gradio.context import LocalContext
 from musiscene import zerogpu
 from musiscene.media import probe
-from musiscene.pipeline import open_sources
+from musiscene.sources import open_sources
 from musiscene.settings import Settings
 from musiscene.types import CaptionSet
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from musiscene.media.audio import Audio, downmix, read_audio
     from musiscene.media.editing import concatenate
+    from musiscene.media.endings import missing_end_s
     from musiscene.media.files import atomic_path, content_hash
     from musiscene.media.frame_times import frame_times
     from musiscene.media.frames import Frames, frames_at, iter_frames, iter_frames_at, sample_frames
@@ -26,6 +27,7 @@ _HOME = {
     "downmix": "audio",
     "read_audio": "audio",
     "concatenate": "editing",
+    "missing_end_s": "endings",
     "atomic_path": "files",
     "content_hash": "files",
     "Frames": "frames",
@@ -64,6 +66,7 @@ __all__ = [
     "iter_frames_at",
     "iter_stretches",
     "measure_loudness",
+    "missing_end_s",
     "normalize_loudness",
     "probe",
     "read_audio",

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from musiscene import media
+from musiscene.backend_options import backend_options
 from musiscene.errors import BackendUnavailableError, RequestError, explain
-from musiscene.pipeline import backend_options
 from musiscene.registry import BackendSpec, ManyCaptioner, Pool
 from musiscene.remote import documents
 from musiscene.remote.documents import DocumentError

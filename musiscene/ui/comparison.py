@@ -27,10 +27,9 @@ from musiscene.pipeline import (
     RenditionFailed,
     RenditionReady,
     SoundPart,
-    Sources,
     StageProgress,
-    open_sources,
 )
+from musiscene.sources import Sources, open_sources
 from musiscene.types import Caption, CaptionKind, CaptionSet, Clip, Rendition
 from musiscene.ui.beginnings import Beginning, write_beginning
 from musiscene.ui.exchange import Exchange

@@ -9,20 +9,14 @@ from typing import Any
 
 import pytest
 
+from musiscene.backend_options import backend_options
 from musiscene.captions._language import Connection, ModelSource, Sampling, Waits, scene_target
 from musiscene.captions._language.brief import BRIEF_WORDS
 from musiscene.errors import MissingCaptionError, RequestError, Stopped
-from musiscene.pipeline import (
-    CaptionPart,
-    CaptionReady,
-    KindUnavailable,
-    Pipeline,
-    Sources,
-    StageProgress,
-    backend_options,
-)
+from musiscene.pipeline import CaptionPart, CaptionReady, KindUnavailable, Pipeline, StageProgress
 from musiscene.registry import Pool, find_captioner
 from musiscene.settings import Settings
+from musiscene.sources import Sources
 from musiscene.types import Caption, CaptionKind, CaptionRequest, CaptionSet, Clip, Job
 
 VIDEO, MUSIC, FUSION, MSI = CaptionKind

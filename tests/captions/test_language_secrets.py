@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
+from musiscene.backend_options import backend_options
 from musiscene.captions._language import Waits
 from musiscene.errors import explain
-from musiscene.pipeline import CaptionReady, KindUnavailable, Pipeline, Sources, backend_options
+from musiscene.pipeline import CaptionReady, KindUnavailable, Pipeline
 from musiscene.registry import Pool
 from musiscene.settings import Settings
+from musiscene.sources import Sources
 from musiscene.types import Caption, CaptionKind, CaptionSet, Clip
 
 VIDEO, MUSIC, FUSION, _ = CaptionKind

@@ -13,12 +13,13 @@ from musiscene.errors import BackendUnavailableError, ConfigError, RequestError,
 from musiscene.events import RenditionReady, SoundPart
 from musiscene.media import probe, write_wav
 from musiscene.networks.musicgen.random_model import random_musicgen, save_with_tokenizer
-from musiscene.pipeline import Pipeline, ScoreOptions, open_sources
+from musiscene.pipeline import Pipeline, ScoreOptions
 from musiscene.registry import MusicGenerator, Pool
 from musiscene.settings import Settings
 from musiscene.soundtracks._musicgen import generator as generator_module
 from musiscene.soundtracks._musicgen.windows import Window, text_at, windows
 from musiscene.soundtracks.musicgen import SPEC
+from musiscene.sources import open_sources
 from musiscene.types import Caption, CaptionKind, CaptionSet, Clip, Job, ScoreRequest, Soundtrack
 
 

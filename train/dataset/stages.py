@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from musiscene.backend_options import backend_options
 from musiscene.captions._language import Sampling, find_template, scene_target
 from musiscene.captions._language.source import ModelSource
 from musiscene.errors import BackendUnavailableError, MusisceneError, Stopped, StorageError
 from musiscene.media import probe
-from musiscene.pipeline import backend_options
 from musiscene.registry import BackendSpec, Pool, find_captioner
 from musiscene.settings import Settings
 from musiscene.types import Caption, CaptionKind, CaptionRequest, CaptionSet, Clip, Job
