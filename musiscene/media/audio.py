@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from musiscene.errors import MissingStreamError, RequestError
 from musiscene.media.container import DECODE_ERRORS, discard_others, opened, prepare_decoder, stream_start_s
-from musiscene.media.samples import as_float
+from musiscene.media.samples import as_float_counted
 from musiscene.types import Clip, Job, Waveform
 
 _PREROLL_S = 0.25
@@ -55,10 +55,12 @@ class Audio:
     Attributes:
         waveform: `(channels, samples)` float32; sample 0 is at the start of the part that was asked for.
         sample_rate: In Hz.
+        not_numbers: Samples of all channels that were NaN or infinite in the file, and are 0 here.
     """
 
     waveform: Waveform
     sample_rate: int
+    not_numbers: int = 0
 
     @property
     def duration_s(self) -> float:
@@ -200,6 +202,7 @@ class _Blocks:
         self._done: list[Waveform] = []
         self._position = 0  # samples placed so far, at the track's own rate
         self._resampler: Any = None
+        self._not_numbers = 0
 
     @property
     def length_s(self) -> float:
@@ -207,7 +210,8 @@ class _Blocks:
 
     def add(self, frame: Any, seconds: float | None) -> bool:
         """Place one frame; False when the part that was asked for is complete."""
-        block = as_float(frame)
+        block, strange = as_float_counted(frame)
+        self._not_numbers += strange
         if not self._rate:
             self._rate = frame.sample_rate
         if frame.sample_rate != self._rate:
@@ -281,7 +285,7 @@ class _Blocks:
         waveform = np.concatenate(self._done, axis=1) if self._done else np.zeros((channels, 0), np.float32)
         self._done = []
         rate = self._wanted_rate or self._rate or 44_100
-        return Audio(np.ascontiguousarray(waveform), rate)
+        return Audio(np.ascontiguousarray(waveform), rate, self._not_numbers)
 
 
 def resample(waveform: Waveform, from_rate: int, to_rate: int) -> Waveform:

@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from musiscene.errors import MusisceneError, Stopped, StorageError, explain
 from musiscene.metrics.listeners import Inputs, Listener, Vectors
-from musiscene.metrics.sound_files import Failure, Mono, Sound, file_facts, read_mono
+from musiscene.metrics.sound_files import Failure, Mono, Remark, Sound, file_facts, read_mono
 from musiscene.types import Job, Limits
 
 _GROUP = 8
@@ -34,15 +35,17 @@ class Heard:
         sounds: The clip, or generated and reference.
         vectors: Listener -> vectors `(n, width)` for each of `sounds`; a listener that lacks one of them is not in.
         failures: What went wrong.
+        remarks: What is to be known about a clip that was heard.
     """
 
     sounds: tuple[Sound, ...]
     vectors: dict[str, tuple[Vectors, ...]] = field(default_factory=dict)
     failures: tuple[Failure, ...] = ()
+    remarks: tuple[Remark, ...] = ()
 
 
 class Store:
-    """Vectors on disk, one small file for each clip and listener; nothing is stored without a folder."""
+    """On disk, nothing without a folder: vectors, one small file for each clip and listener, and remarks on clips."""
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
@@ -52,7 +55,7 @@ class Store:
         if self._folder is None:
             return None
         try:
-            stored: Vectors = np.load(self._path(key), allow_pickle=False)
+            stored: Vectors = np.load(self._path(key, "npy"), allow_pickle=False)
         except (OSError, ValueError, EOFError):
             return None
         return stored
@@ -63,21 +66,44 @@ class Store:
         Raises:
             StorageError: The disk refused.
         """
+        self._write(self._path(key, "npy"), lambda file: np.save(file, vectors))
+
+    def remark(self, facts: Sequence[object]) -> str:
+        """What was noted of the file with these facts; empty when nothing was."""
+        if self._folder is None:
+            return ""
+        try:
+            return self._path(_remark_key(facts), "txt").read_text("utf-8")
+        except (OSError, ValueError):
+            return ""
+
+    def note(self, facts: Sequence[object], remark: str) -> None:
+        """Store a remark on the file with these facts; one that says nothing is not stored.
+
+        Raises:
+            StorageError: The disk refused.
+        """
+        if remark:
+            self._write(self._path(_remark_key(facts), "txt"), lambda file: file.write(remark.encode()))
+
+    def _write(self, path: Path, write: Callable[[BinaryIO], object]) -> None:
         if self._folder is None:
             return
         from musiscene.media import atomic_path
 
-        path = self._path(key)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with atomic_path(path) as part, part.open("wb") as file:
-                np.save(file, vectors)
+                write(file)
         except OSError as error:
             raise StorageError(f"{path} cannot be written: {error.strerror or error}.") from error
 
-    def _path(self, key: str) -> Path:
-        assert self._folder is not None
-        return self._folder / key[:2] / f"{key}.npy"
+    def _path(self, key: str, kind: str) -> Path:
+        return (self._folder or Path()) / key[:2] / f"{key}.{kind}"
+
+
+def _remark_key(facts: Sequence[object]) -> str:
+    return hashlib.sha256(json.dumps(["remark", facts]).encode()).hexdigest()
 
 
 @dataclass(slots=True)
@@ -87,6 +113,7 @@ class _Task:
     vectors: dict[tuple[str, int], Vectors] = field(default_factory=dict)
     inputs: dict[tuple[str, int], Inputs] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
+    remarks: dict[Sound, str] = field(default_factory=dict)
 
 
 def listen(
@@ -172,17 +199,23 @@ def _prepare(
             if stored is not None and len(stored):
                 task.vectors[listener.name, place] = stored
     wanted = [slot for slot in task.keys if slot not in task.vectors]
+    if facts:
+        task.remarks = {sound: store.remark(fact) for sound, fact in zip(group, facts, strict=True)}
     if not wanted:
         return task
     monos: list[Mono | None] = []
     for sound in group:
         try:
-            monos.append(read_mono(sound.path, job, limits))
+            read = read_mono(sound.path, job, limits)
+            monos.append(read)
+            task.remarks[sound] = f"{sound.path.name} {read.remark}." if read.remark else ""
         except Stopped:
             raise
         except (MusisceneError, OSError, MemoryError) as error:
             monos.append(None)
             task.failures.append(Failure(sound.name, sound.path, explain(error, f"reading {sound.path.name}")))
+    for sound, fact in zip(group, facts, strict=False):
+        store.note(fact, task.remarks[sound])  # before the vectors: where they are kept, it is too
     if same_length and len(group) > 1:
         if None in monos:
             return task  # without its partner a clip is not used
@@ -236,4 +269,5 @@ def _heard(task: _Task, listeners: Sequence[Listener]) -> Heard:
         found = [task.vectors.get((listener.name, place)) for place in range(len(task.sounds))]
         if all(vector is not None for vector in found):
             vectors[listener.name] = tuple(vector for vector in found if vector is not None)
-    return Heard(task.sounds, vectors, tuple(task.failures))
+    remarks = tuple(Remark(sound.name, sound.path, text) for sound, text in task.remarks.items() if text)
+    return Heard(task.sounds, vectors, tuple(task.failures), remarks)

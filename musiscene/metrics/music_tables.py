@@ -17,7 +17,7 @@ from musiscene.metrics.frechet import Distance, Gaussian, Groups, distance_betwe
 from musiscene.metrics.intervals import Scored, as_means, finite, score
 from musiscene.metrics.listeners import ClapListener, Listener, PasstListener, VggishListener
 from musiscene.metrics.listening import Heard, Store, listen
-from musiscene.metrics.sound_files import Failure, Sound, pair_sounds
+from musiscene.metrics.sound_files import Failure, Remark, Sound, pair_sounds
 from musiscene.networks.passt import Passt
 from musiscene.networks.vggish import Vggish
 from musiscene.types import Job, Limits
@@ -89,6 +89,7 @@ class MusicScores:
         clap_by_clip: Clip -> its score.
         kl_by_clip: Clip -> its mean KL(reference ‖ generated).
         failures: Clips that some metric could not use.
+        remarks: What is to be known about clips that were scored.
         alone: Clips without a partner.
         notes: What to bear in mind.
     """
@@ -107,6 +108,7 @@ class MusicScores:
     clap_by_clip: Mapping[str, float] = field(default_factory=dict)
     kl_by_clip: Mapping[str, float] = field(default_factory=dict)
     failures: tuple[Failure, ...] = ()
+    remarks: tuple[Remark, ...] = ()
     alone: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     background: Gaussian | None = None
@@ -143,6 +145,7 @@ class MusicScores:
             for name in sorted({*self.clap_by_clip, *self.kl_by_clip})
         }
         document["skipped"] = [failure.as_dict() for failure in self.failures]
+        document["remarks"] = [remark.as_dict() for remark in self.remarks]
         document["without_partner"] = list(self.alone)
         document["notes"] = list(self.notes)
         return document
@@ -246,11 +249,12 @@ class _Tally:
         self._kl_by_clip: dict[str, float] = {}
         self._without_text = 0
         self._failures: list[Failure] = []
+        self._remarks: list[Remark] = []
 
     def add_pair(self, heard: Heard) -> None:
         """A generated clip and its reference."""
         generated = heard.sounds[0]
-        self._failures += heard.failures
+        self._keep(heard)
         if self._generated is not None and self._reference is not None and self.fad_name in heard.vectors:
             first, second = heard.vectors[self.fad_name]
             self._generated.add(generated.name, self._cut_off(first))
@@ -267,7 +271,7 @@ class _Tally:
     def add_generated(self, heard: Heard) -> None:
         """A generated clip without a partner."""
         sound = heard.sounds[0]
-        self._failures += heard.failures
+        self._keep(heard)
         if self._generated is not None and self.fad_name in heard.vectors:
             self._generated.add(sound.name, self._cut_off(heard.vectors[self.fad_name][0]))
         if "clap" in heard.vectors:
@@ -275,9 +279,13 @@ class _Tally:
 
     def add_reference(self, heard: Heard) -> None:
         """A reference clip without a partner."""
-        self._failures += heard.failures
+        self._keep(heard)
         if self._reference is not None and self.fad_name in heard.vectors:
             self._reference.add(heard.sounds[0].name, self._cut_off(heard.vectors[self.fad_name][0]))
+
+    def _keep(self, heard: Heard) -> None:
+        self._failures += heard.failures
+        self._remarks += heard.remarks
 
     def _cut_off(self, vectors: Any) -> Any:
         return np.maximum(vectors, 0.0) if self._embedding == "vggish" and self._recipe.relu else vectors
@@ -311,6 +319,8 @@ class _Tally:
             notes.append(f"{self._without_text} clips have no text and get no CLAP score.")
         if self._failures:
             notes.append(f"{len({f.path for f in self._failures})} files could not be used by every metric; see below.")
+        if self._remarks:
+            notes.append(f"{len({r.path for r in self._remarks})} files were scored and are not whole; see below.")
         kl = {name: score(np.array(rows), seed=seed) for name, rows in self._kl.items() if rows}
         by_clip = list(self._clap_by_clip.values())
         networks = {
@@ -333,6 +343,7 @@ class _Tally:
             clap_by_clip=self._clap_by_clip,
             kl_by_clip=self._kl_by_clip,
             failures=tuple(self._failures),
+            remarks=tuple(self._remarks),
             alone=alone,
             notes=tuple(notes),
             background=self._reference.total() if self._reference is not None and self._reference.clips else None,

@@ -139,12 +139,16 @@ def music_tables(systems: Sequence[Mapping[str, Any]]) -> list[Table]:
     if len({s["fad"]["n"] for s in systems if s.get("fad")}) > 1:
         notes.append("FAD falls with n: these systems have different n, so their distances cannot be compared.")
     head = ("System", "FAD", "n", "KL", "KL reverse", "KL both", "n", "CLAP score", "n", "FAD (paper)", "KL (paper)")
-    return [Table("Music", head, tuple(rows), tuple(dict.fromkeys(notes))), *_skipped(systems)]
+    return [Table("Music", head, tuple(rows), tuple(dict.fromkeys(notes))), *_files(systems)]
 
 
-def _skipped(systems: Sequence[Mapping[str, Any]]) -> list[Table]:
+def _files(systems: Sequence[Mapping[str, Any]]) -> list[Table]:
     rows = tuple((s["system"], f["metric"] or "all", f["reason"], f["path"]) for s in systems for f in s["skipped"])
-    return [Table("Files that could not be used", ("System", "Metric", "Why", "File"), rows)] if rows else []
+    tables = [Table("Files that could not be used", ("System", "Metric", "Why", "File"), rows)] if rows else []
+    remarked = dict.fromkeys((f["remark"], f["path"]) for s in systems for f in s["remarks"])
+    if remarked:
+        tables.append(Table("Files that were scored and are not whole", ("What is wrong", "File"), tuple(remarked)))
+    return tables
 
 
 def picture_tables(document: Mapping[str, Any]) -> list[Table]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -55,6 +54,25 @@ class Failure:
     def as_dict(self) -> dict[str, str]:
         """JSON layout."""
         return {"name": self.name, "path": str(self.path), "metric": self.metric, "reason": self.reason}
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What is to be known about a clip that is scored.
+
+    Attributes:
+        name: Of the clip.
+        path: Where it is.
+        text: In a sentence.
+    """
+
+    name: str
+    path: Path
+    text: str
+
+    def as_dict(self) -> dict[str, str]:
+        """JSON layout."""
+        return {"name": self.name, "path": str(self.path), "remark": self.text}
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,10 +162,12 @@ class Mono:
     Attributes:
         samples: `(samples,)` float32.
         sample_rate: In Hz.
+        remark: What is wrong with the file that could be read all the same, as the end of "the clip …"; mostly empty.
     """
 
     samples: NDArray[np.float32]
     sample_rate: int
+    remark: str = ""
 
     @property
     def duration_s(self) -> float:
@@ -156,7 +176,7 @@ class Mono:
 
     def cut(self, duration_s: float) -> Mono:
         """Its first `duration_s` seconds."""
-        return Mono(self.samples[: round(duration_s * self.sample_rate)], self.sample_rate)
+        return replace(self, samples=self.samples[: round(duration_s * self.sample_rate)])
 
     def at(self, sample_rate: int) -> NDArray[np.float32]:
         """Its samples at another rate (soxr, high quality)."""
@@ -178,6 +198,16 @@ def read_mono(path: Path, job: Job, limits: Limits | None = None) -> Mono:
     samples = audio.waveform[0]
     if not samples.size:
         raise UnreadableMediaError(f"{path.name} holds no sound that can be decoded.")
-    if not math.isfinite(float(np.abs(samples).sum())):
-        raise UnreadableMediaError(f"{path.name} holds samples that are no numbers.")
-    return Mono(samples, audio.sample_rate)
+    if audio.not_numbers and not samples.any():
+        raise UnreadableMediaError(f"{path.name} holds nothing but samples that are no numbers (NaN or infinite).")
+    return Mono(samples, audio.sample_rate, _remark(audio, media.missing_end_s(clip, audio.duration_s)))
+
+
+def _remark(audio: media.Audio, missing_s: float) -> str:
+    parts = []
+    if missing_s:
+        whole_s = audio.duration_s + missing_s
+        parts.append(f"ends early: of the {whole_s:.2f} s that its header promises there are {audio.duration_s:.2f} s")
+    if audio.not_numbers:
+        parts.append(f"holds {audio.not_numbers} samples that are no numbers (NaN or infinite) and count as 0")
+    return ", and ".join(parts)

@@ -12,7 +12,7 @@ import soundfile
 import torch
 
 from musiscene.errors import BackendUnavailableError, RequestError, Stopped
-from musiscene.metrics import fad, listeners
+from musiscene.metrics import fad, listeners, report
 from musiscene.metrics.frechet import Gaussian
 from musiscene.metrics.listening import Store, listen
 from musiscene.metrics.music_tables import Background, MusicScores, Networks, evaluate_music
@@ -152,6 +152,37 @@ def test_files_that_cannot_be_used_are_listed(tmp_path: Path, networks: Networks
     assert found.alone == ("alone",)
     assert found.fad is not None and found.fad.n == 4 * 3
     assert found.kl["kl"].n == 6  # PaSST hears short and silent clips
+
+
+def test_files_that_are_not_whole_are_scored_and_named(tmp_path: Path, networks: Networks) -> None:
+    """A WAV that is cut off and one with samples that are no numbers are scored, and said, from the store too."""
+    for name in ("generated", "reference"):
+        (tmp_path / name).mkdir()
+        for clip in ("cut", "strange", "whole"):
+            soundfile.write(tmp_path / name / f"{clip}.wav", music(1, 4), 16_000, subtype="FLOAT")
+    cut = tmp_path / "generated" / "cut.wav"
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
+    wave = music(1, 4)
+    wave[100:110] = np.inf
+    soundfile.write(tmp_path / "reference" / "strange.wav", wave, 16_000, subtype="FLOAT")
+    for name in ("generated", "reference"):
+        soundfile.write(tmp_path / name / "none.wav", wave * np.nan, 16_000, subtype="FLOAT")
+
+    first, again = (scores(tmp_path, networks, store=tmp_path / "kept") for _ in range(2))
+
+    assert first.fad is not None and first.fad.n == 2 + 7 + 7
+    assert [(remark.name, remark.path) for remark in first.remarks] == [
+        ("cut", cut),
+        ("strange", tmp_path / "reference" / "strange.wav"),
+    ]
+    assert "ends early: of the 4.00 s that its header promises there are 2.00 s" in first.remarks[0].text
+    assert "10 samples that are no numbers" in first.remarks[1].text
+    assert {(failure.name, failure.metric) for failure in first.failures} == {("none", "")}
+    assert "nothing but samples that are no numbers" in first.failures[0].reason
+    assert again.remarks == first.remarks
+    tables = report.music_tables([first.as_dict()])
+    assert tables[-1].title == "Files that were scored and are not whole"
+    assert len(tables[-1].rows) == 2
 
 
 def test_stereo_and_any_rate(tmp_path: Path) -> None:
