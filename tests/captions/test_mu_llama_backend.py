@@ -174,6 +174,29 @@ def test_a_persons_question_is_answered_piece_by_piece(options: dict[str, Any], 
     assert "".join(pieces) != "".join(captioner.ask(clip, "What instruments do you hear?", seed=5))
 
 
+def test_questions_wait_for_each_other(options: dict[str, Any], clip: Clip) -> None:
+    """While one answer is written nothing else is, as memory is that of one; who waits can stop, or has the next turn."""
+    captioner = SPEC.load(options)
+    first = captioner.ask(clip, "What is the tempo?")
+    begun = next(first)
+    stop, ended = threading.Event(), list[object]()
+
+    def ask() -> None:
+        try:
+            ended.append(next(captioner.ask(clip, "Who plays?", job=Job(stop=stop))))
+        except Stopped as error:
+            ended.append(error)
+
+    waiting = threading.Thread(target=ask)
+    waiting.start()
+    waiting.join(0.3)
+    stop.set()
+    waiting.join()
+    assert isinstance(ended[0], Stopped)
+    first.close()
+    assert next(captioner.ask(clip, "What is the tempo?")) == begun
+
+
 @pytest.mark.parametrize("question", ["", "   ", "x" * 2000])
 def test_a_question_that_cannot_be_asked_is_refused(options: dict[str, Any], clip: Clip, question: str) -> None:
     """Nothing, or far too much, gives a sentence."""

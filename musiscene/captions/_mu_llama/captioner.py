@@ -132,6 +132,11 @@ class MuLlamaCaptioner:
         if len(question) > MAX_QUESTION:
             raise RequestError(f"The question has {len(question)} characters; at most {MAX_QUESTION} are read.")
         terms = self._terms(CaptionKind.MUSIC, self.hear(clip, job))
+        with self._waiting(job):
+            yield from self._written(question, terms, seed, job)
+
+    def _written(self, question: str, terms: Tensor, seed: int, job: Job) -> Iterator[str]:
+        """Pieces of an answer."""
         text, seen, started = TextStream(self.loaded.tokenizer), list[int](), False
         for (token,) in stream(
             self.loaded.decoder,
