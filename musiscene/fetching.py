@@ -18,7 +18,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import IO, Any
 
-from musiscene.errors import BackendUnavailableError, StorageError
+from musiscene.errors import BackendUnavailableError, RequestError, StorageError
 from musiscene.types import Job
 
 _BLOCK = 1 << 20
@@ -36,12 +36,18 @@ class Remote:
         url: Where it is.
         size: In bytes; None when unknown.
         sha256: Checked after the download; empty when unknown.
+        kept: A file of its name that is there already is taken for it, as far as size and checksum agree.
     """
 
     path: str
     url: str
     size: int | None = None
     sha256: str = ""
+    kept: bool = True
+
+
+class NotThereError(BackendUnavailableError):
+    """The other side knows nothing at that address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +62,11 @@ def list_repo(repo_id: str, revision: str, *, endpoint: str, token: str | None =
     """The files of a model repository on a Hugging Face hub, with sizes and checksums.
 
     Raises:
-        BackendUnavailableError: No network, no such repository, or no access to it.
+        NotThereError: No such repository or commit.
+        BackendUnavailableError: No network, or no access.
+        RequestError: `endpoint` is no address.
     """
+    endpoint = fetchable(endpoint).rstrip("/")
     url = f"{endpoint}/api/models/{repo_id}/revision/{urllib.parse.quote(revision, safe='')}?blobs=true"
     try:
         with _open(url, token) as response:
@@ -75,6 +84,47 @@ def list_repo(repo_id: str, revision: str, *, endpoint: str, token: str | None =
     except (ValueError, KeyError, TypeError) as error:
         raise BackendUnavailableError(f"{endpoint} did not answer as a Hugging Face hub does.") from error
     return Listing(commit, files)
+
+
+def fetchable(url: str) -> str:
+    """An address as it can be asked for: without spaces round it, and its characters as addresses have them.
+
+    Raises:
+        RequestError: It is not one of http or https, names no computer, or holds a password.
+    """
+    url = url.strip()
+    try:
+        parts = urllib.parse.urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise RequestError(f"{url!r} is no address: {error}.") from error
+    if parts.scheme not in ("http", "https") or not host or any(sign.isspace() for sign in parts.netloc):
+        raise RequestError(
+            f"{url!r} cannot be fetched: an address like https://example.org/file is needed. "
+            "For files on this machine there is `musiscene weights use NAME PATH`."
+        )
+    if "@" in parts.netloc:
+        raise RequestError(
+            f"The address of {host} holds a user name or password, which would be kept beside the file. "
+            "Fetch it yourself, then run `musiscene weights use NAME PATH`."
+        )
+    return urllib.parse.quote(url, safe="%/:=&?~#+!$,;'@()*[]")
+
+
+def mirror(url: str, sha256: str = "") -> Remote:
+    """The file at an address, under the name that it has there; one that is here is it only where a checksum tells.
+
+    Raises:
+        RequestError: The address cannot be fetched, names no file, or `sha256` is none.
+    """
+    url = fetchable(url)
+    name = urllib.parse.unquote(urllib.parse.urlsplit(url).path.rsplit("/", 1)[-1])
+    if name in ("", ".", "..") or set(name) & set("/\\\0"):
+        raise RequestError(f"{url} does not end with the name of a file. Name the address of the file itself.")
+    sha256 = sha256.strip().lower()
+    if sha256 and (len(sha256) != 64 or set(sha256) - set("0123456789abcdef")):
+        raise RequestError(f"{sha256!r} is no SHA-256: that has 64 digits of 0-9 and a-f.")
+    return Remote(name, url, None, sha256, kept=bool(sha256))
 
 
 def released(url: str) -> Remote:
@@ -133,7 +183,7 @@ def fetch(
     part = target.with_name(target.name + ".part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        if target.is_file() and remote.size in (None, target.stat().st_size):
+        if remote.kept and target.is_file() and remote.size in (None, target.stat().st_size):
             digest = file_sha256(target, on_bytes)
             if remote.sha256 in ("", digest):
                 return {"size": target.stat().st_size, "sha256": digest}
@@ -150,7 +200,7 @@ def fetch(
                     ) from error
         size = part.stat().st_size
         digest = file_sha256(part, lambda done: on_bytes(size))  # the bar stays full; a stop is still noticed
-        if remote.sha256 not in ("", digest) or remote.size not in (None, size):
+        if remote.sha256 not in ("", digest) or remote.size not in ((None, size) if size else (0,)):
             part.unlink()
             raise BackendUnavailableError(
                 f"{remote.path} arrived wrong ({size} bytes, SHA-256 {digest[:12]}…) and was thrown away. "
@@ -183,6 +233,11 @@ def _append(remote: Remote, part: Path, token: str | None, on_bytes: Callable[[i
     with _open(remote.url, token, start=done) as response:
         if done and response.status != 206:  # the other side starts over
             done = 0
+        if response.headers.get_content_type() == "text/html" and not remote.path.endswith((".html", ".htm")):
+            raise BackendUnavailableError(
+                f"{urllib.parse.urlsplit(remote.url).hostname} answered with a web page where {remote.path} should be. "
+                "Is it the address of a page about the file, or is there a network that asks to log in first?"
+            )
         expected = response.headers.get("Content-Length")
         end = done + int(expected) if expected else None
         with part.open("ab" if done else "wb") as file:
@@ -206,6 +261,8 @@ def _open(url: str, token: str | None, start: int = 0) -> Any:
     host = urllib.parse.urlsplit(url).hostname
     try:
         return urllib.request.build_opener(_KeepTokenHome).open(request, timeout=_TIMEOUT_S)
+    except ValueError as error:  # of an address that it was sent on to
+        raise BackendUnavailableError(f"{host} sends on to an address that cannot be read: {error}.") from error
     except urllib.error.HTTPError as error:
         error.close()
         if error.code in (401, 403):
@@ -214,7 +271,11 @@ def _open(url: str, token: str | None, start: int = 0) -> Any:
                 "page, then log in with `hf auth login` or set HF_TOKEN."
             ) from error
         if error.code == 404:
-            raise BackendUnavailableError(f"{host} has no {_shown(url)} (404).") from error
+            raise NotThereError(f"{host} has no {_shown(url)} (404).") from error
+        if 300 <= error.code < 400:
+            raise BackendUnavailableError(
+                f"{host} sends on from {_shown(url)} to {error.headers.get('Location')}, which cannot be fetched."
+            ) from error
         if error.code == 416:
             raise ConnectionError("the part that was there does not fit the file") from error
         raise BackendUnavailableError(f"{host} answered {error.code} for {_shown(url)}. Try again later.") from error
@@ -235,6 +296,8 @@ class _KeepTokenHome(urllib.request.HTTPRedirectHandler):
     ) -> urllib.request.Request | None:
         """As the parent, without the token when the host changes."""
         new = super().redirect_request(req, fp, code, msg, headers, newurl)
+        if new is not None and new.type not in ("http", "https"):
+            return None  # the answer is then reported with where it leads
         if new is not None and urllib.parse.urlsplit(newurl).netloc != urllib.parse.urlsplit(req.full_url).netloc:
             new.remove_header("Authorization")
         return new

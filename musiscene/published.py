@@ -17,6 +17,9 @@ _TOKENIZER = ("tokenizer*", "special_tokens_map.json", "vocab.*", "merges.txt")
 _CONFIGS = ("config.json", "generation_config.json", "preprocessor_config.json", "processor_config.json")
 _SAFETENSORS = ("*.safetensors", "*.safetensors.index.json")
 
+PRECISIONS = ("bfloat16", "float16", "float32", "int8")
+"""What MU-LLaMA's merged LLaMA can be stored in."""
+
 
 @dataclass(frozen=True, slots=True)
 class Weights:

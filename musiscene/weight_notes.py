@@ -45,13 +45,22 @@ def make_way(folder: Path, remotes: tuple[Remote, ...]) -> None:
     """
     unsure = [path for r in remotes for path in ((r.path,) if not r.sha256 else ()) + (f"{r.path}.part",)]
     for name in (NOTE, *unsure):
-        path = folder / name
-        if not path.resolve().is_relative_to(folder.resolve()):
-            continue
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as error:
-            raise StorageError(f"{path} cannot be replaced: {error.strerror or error}.") from error
+        drop(folder, name)
+
+
+def drop(folder: Path, name: str) -> None:
+    """Remove a file of a folder, if it is there and not outside.
+
+    Raises:
+        StorageError: The disk refused.
+    """
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()):
+        return
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(f"{path} cannot be replaced: {error.strerror or error}.") from error
 
 
 def read_note(folder: Path, name: str = NOTE) -> dict[str, Any] | None:

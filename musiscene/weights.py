@@ -12,17 +12,17 @@ Nothing here imports torch until something is converted or looked into.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from musiscene.errors import BackendUnavailableError, ConfigError
-from musiscene.fetching import Remote, fetch_all, file_sha256, list_repo, released
-from musiscene.published import MANIFEST, Weights, entry, next_step
+from musiscene.errors import BackendUnavailableError, ConfigError, RequestError
+from musiscene.fetching import Listing, NotThereError, Remote, fetch_all, file_sha256, list_repo, mirror, released
+from musiscene.published import MANIFEST, PRECISIONS, Weights, entry, next_step
 from musiscene.settings import Settings
 from musiscene.types import Job
-from musiscene.weight_notes import NOTE, PIN, commit_here, is_commit, make_way, read_note, write_note
+from musiscene.weight_notes import NOTE, PIN, commit_here, drop, is_commit, make_way, read_note, write_note
 
 __all__ = [
     "MANIFEST",
@@ -40,9 +40,6 @@ __all__ = [
     "verify",
     "weights_dir",
 ]
-
-PRECISIONS = ("bfloat16", "float16", "float32", "int8")
-"""What MU-LLaMA's merged LLaMA can be stored in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,22 +167,25 @@ def download(
 
     Raises:
         BackendUnavailableError: They are published nowhere, not accessible, not reachable, or arrived wrong.
+        RequestError: `url` or `sha256` cannot be used.
         StorageError: The disk refused or is too full.
         Stopped: `job` was stopped.
     """
     weights = entry(name)
     target = weights_dir(folder) / name
     commit = ""
+    if sha256 and not url:
+        raise RequestError("A SHA-256 belongs to the address of a mirror (--url); the others are known.")
     if url:
-        remotes: tuple[Remote, ...] = (Remote(url.split("?")[0].rstrip("/").rsplit("/", 1)[-1], url, None, sha256),)
-        token = token or ""
+        remotes: tuple[Remote, ...] = (_mirror_of(weights, url, sha256, target),)
+        url, token = remotes[0].url, token or ""
     elif weights.repo_id:
         from huggingface_hub import constants, get_token
 
         token = get_token() if token is None else token
         before = commit_here(target, weights.repo_id)
         revision = weights.revision if update or is_commit(weights.revision) else before or weights.revision
-        listing = list_repo(weights.repo_id, revision, endpoint=endpoint or constants.ENDPOINT, token=token)
+        listing = _list(weights, revision, endpoint or constants.ENDPOINT, token)
         remotes = tuple(f for f in listing.files if any(fnmatch(f.path, pattern) for pattern in weights.files))
         commit = listing.commit
         if not remotes:
@@ -211,6 +211,38 @@ def download(
     write_note(target, {"repo_id": weights.repo_id, "commit": commit, "url": url, "files": facts})
     (target / PIN).unlink(missing_ok=True)
     return target
+
+
+def _list(weights: Weights, revision: str, endpoint: str, token: str | None) -> Listing:
+    try:
+        return list_repo(weights.repo_id, revision, endpoint=endpoint, token=token)
+    except NotThereError as error:
+        gone = f"{endpoint} has no {revision} of {weights.repo_id} (404)."
+        step = (
+            f"Run `musiscene weights download {weights.name} --update` to take what {weights.revision!r} is there now."
+            if revision != weights.revision
+            else f"Name a copy with `musiscene weights use {weights.name} PATH`."
+        )
+        raise BackendUnavailableError(f"{gone} {step}") from error
+
+
+def _mirror_of(weights: Weights, url: str, sha256: str, target: Path) -> Remote:
+    """The one file of some weights at another address.
+
+    What is here from a third address is neither kept as this one's nor gone on with, unless a checksum will tell.
+    """
+    if weights.repo_id and len(weights.files) > 1:
+        raise RequestError(
+            f"The {weights.name} weights are several files ({', '.join(weights.files)}); one address cannot stand for "
+            f"them. Name a folder with `musiscene weights use {weights.name} PATH`, or a whole hub in HF_ENDPOINT."
+        )
+    remote = mirror(url, sha256)
+    if (read_note(target) or {}).get("url") == remote.url:
+        return replace(remote, kept=True)
+    if (read_note(target, PIN) or {}).get("url") != remote.url:
+        drop(target, f"{remote.path}.part")
+        write_note(target, {"url": remote.url}, PIN)
+    return remote
 
 
 def verify(name: str, *, folder: Path | str | None = None, job: Job | None = None) -> Verification:

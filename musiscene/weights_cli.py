@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from musiscene.errors import BackendUnavailableError
+from musiscene.published import PRECISIONS
 from musiscene.settings import Settings
 from musiscene.types import Job
 
@@ -34,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     added.add_argument("name", metavar="NAME", nargs="?", help="one of them (default: all that are here)")
     added = action("convert", _convert, "Bring weights once into the form that starts quickly.")
     added.add_argument("name", metavar="NAME")
-    added.add_argument("--dtype", default="bfloat16", choices=("bfloat16", "float16", "float32", "int8"))
+    added.add_argument("--dtype", default=PRECISIONS[0], choices=PRECISIONS)
     added = action("use", _use, "Take weights that lie elsewhere on this machine; they are not copied.")
     added.add_argument("name", metavar="NAME")
     added.add_argument("path", type=Path, metavar="PATH")

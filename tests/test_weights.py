@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from musiscene import weights
-from musiscene.errors import BackendUnavailableError, ConfigError, Stopped, StorageError
+from musiscene.errors import BackendUnavailableError, ConfigError, RequestError, Stopped, StorageError
 from musiscene.fetching import Remote, fetch
 from musiscene.registry import discover
 from musiscene.types import Job
@@ -36,6 +36,7 @@ class Hub:
     """Bytes after which the next large download is cut off; then it works."""
     ranges: bool = True
     status: int = 200
+    content_type: str = "application/octet-stream"
     token_wanted: str = ""
     elsewhere: str = ""
     """Another host that files are redirected to."""
@@ -87,6 +88,7 @@ class Handler(BaseHTTPRequestHandler):
     def _answer(self, status: int, data: bytes) -> None:
         self.send_response(status)
         self.send_header("Content-Length", str(len(data)))
+        self.send_header("Content-Type", self.hub.content_type)
         self.end_headers()
         cut = self.hub.break_after
         if cut is not None and len(data) > cut:
@@ -297,6 +299,96 @@ def test_no_network_says_what_to_do_without(tmp_path: Path) -> None:
     """An address where nobody answers leads to `weights use`."""
     with pytest.raises(BackendUnavailableError, match="weights use"):
         weights.download("mert-v1-330m", folder=tmp_path, endpoint="http://127.0.0.1:9", token="")
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("file:///etc/hostname", "weights use NAME PATH"),
+        ("ftp://127.0.0.1/x.pth", "https://example.org/file"),
+        ("/home/me/x.pth", "weights use NAME PATH"),
+        ("http:///x.pth", "cannot be fetched"),
+        ("http://[::1/x.pth", "is no address"),
+        ("http://127.0.0.1:port/x.pth", "is no address"),
+        ("https://me:secret@127.0.0.1/x.pth", "holds a user name or password"),
+        ("https://127.0.0.1/", "does not end with the name of a file"),
+        ("https://127.0.0.1/a/%2E%2E", "does not end with the name of a file"),
+    ],
+)
+def test_an_address_that_cannot_be_fetched_is_refused_at_once(tmp_path: Path, url: str, words: str) -> None:
+    """Nothing is asked and nothing written; a password is not repeated."""
+    with pytest.raises(RequestError, match=words) as refused:
+        weights.download("swinbert-vatex", folder=tmp_path / "w", url=url)
+    assert "secret" not in str(refused.value)
+    assert not (tmp_path / "w").exists()
+
+
+def test_what_makes_no_sense_with_a_mirror_is_refused(hub: Hub, tmp_path: Path) -> None:
+    """One address for several files, a checksum that is none, and a checksum without an address."""
+    url = f"{hub.address}/files/pytorch_model.bin"
+    with pytest.raises(RequestError, match="several files"):
+        weights.download("mert-v1-330m", folder=tmp_path, url=url)
+    with pytest.raises(RequestError, match="64 digits"):
+        weights.download("swinbert-vatex", folder=tmp_path, url=url, sha256="abc")
+    with pytest.raises(RequestError, match="--url"):
+        weights.download("vggish", folder=tmp_path, sha256="a" * 64)
+    assert hub.asked == []
+
+
+@pytest.mark.parametrize("leads_to", ["file:///etc/hostname#", "ftp://127.0.0.1/", "http://[::1/"])
+def test_a_file_is_not_fetched_from_where_only_programs_look(hub: Hub, tmp_path: Path, leads_to: str) -> None:
+    """An answer that sends on to a file, to FTP or nowhere is reported with where it comes from."""
+    hub.elsewhere = leads_to
+    with pytest.raises(BackendUnavailableError, match=r"127\.0\.0\.1 sends on"):
+        weights.download("swinbert-vatex", folder=tmp_path, url=f"{hub.address}/files/model.bin")
+    assert weights.find("swinbert-vatex", tmp_path) is None
+
+
+def test_a_web_page_is_no_file(hub: Hub, tmp_path: Path) -> None:
+    """A page to log in, or about the file, is not kept in its place."""
+    hub.content_type = "text/html; charset=utf-8"
+    with pytest.raises(BackendUnavailableError, match="answered with a web page"):
+        weights.download("swinbert-vatex", folder=tmp_path, url=f" {hub.address}/files/pytorch_model.bin ")
+    assert not list(tmp_path.rglob("*.bin*"))
+
+
+def test_another_mirror_takes_the_place_of_the_first(hub: Hub, tmp_path: Path) -> None:
+    """A file of the same name is not taken for the new one, nor its beginning gone on with; the same address is."""
+    first, second = (f"{hub.address}/{place}/pytorch_model.bin" for place in ("first", "second"))
+    hub.break_after = 3_000_000
+    hub.ranges = False
+    stop = threading.Event()
+    job = Job(report=lambda fraction, note: stop.set(), stop=stop)
+    with pytest.raises(Stopped):
+        weights.download("swinbert-vatex", folder=tmp_path, url=first, job=job)
+    assert list(tmp_path.rglob("*.part"))
+
+    hub.files["pytorch_model.bin"] = LARGE[::-1]
+    hub.ranges = True
+    path = weights.download("swinbert-vatex", folder=tmp_path, url=second)
+    assert (path / "pytorch_model.bin").read_bytes() == LARGE[::-1]
+    assert "" in [start for asked, start, _ in hub.asked if asked.startswith("/second")]
+
+    asked = len(hub.asked)
+    weights.download("swinbert-vatex", folder=tmp_path, url=second)
+    assert len(hub.asked) == asked
+    hub.files["pytorch_model.bin"] = LARGE
+    weights.download("swinbert-vatex", folder=tmp_path, url=first)
+    assert (path / "pytorch_model.bin").read_bytes() == LARGE
+
+
+@pytest.mark.parametrize(
+    ("name", "step"), [("mert-v1-330m", "mert-v1-330m --update"), ("musicgen-small", "weights use musicgen-small PATH")]
+)
+def test_a_commit_that_is_gone_has_a_next_step(hub: Hub, tmp_path: Path, name: str, step: str) -> None:
+    """Where a branch is known --update asks for it anew; where a commit is all that is known, a copy is named."""
+    hub.files = {"config.json": b"{}", "model.safetensors": LARGE, "pytorch_model.bin": LARGE}
+    weights.download(name, folder=tmp_path, endpoint=hub.address, token="")
+    hub.status = 404
+    with pytest.raises(BackendUnavailableError, match=step):
+        weights.download(name, folder=tmp_path, endpoint=hub.address, token="")
+    hub.status = 200
+    assert weights.download(name, folder=tmp_path, endpoint=hub.address, token="", update=True)
 
 
 def test_a_full_disk_is_seen_before_anything_is_fetched(
