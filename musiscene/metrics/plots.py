@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,8 @@ class Panel:
         marks: System -> the paper's value.
         chance: System -> chance level.
         better: "higher", "lower" or "".
+        low: No value can be below; the axis does not go further.
+        high: Nor above.
     """
 
     title: str
@@ -32,6 +35,8 @@ class Panel:
     marks: Mapping[str, float]
     chance: Mapping[str, float]
     better: str = ""
+    low: float = -math.inf
+    high: float = math.inf
 
 
 def caption_panels(document: Mapping[str, Any]) -> list[Panel]:
@@ -41,31 +46,34 @@ def caption_panels(document: Mapping[str, Any]) -> list[Panel]:
         for metric, name in NAMES.items():
             values = _values({s["system"]: s["protocols"].get(protocol, {}).get(metric) for s in document["systems"]})
             if values:
-                panels.append(Panel(f"{name}, {protocol}", values, {}, {}, "higher"))
+                panels.append(
+                    Panel(f"{name}, {protocol}", values, {}, {}, "higher", -1.0 if metric == "bertscore" else 0.0, 1.0)
+                )
     shares = {
         s["system"]: (v["scene_share"], v["scene_share_low"], v["scene_share_high"])
         for s in document["systems"]
         if (v := s["variety"])["scene_share"] is not None
     }
     if shares:
-        panels.append(Panel("Share about a scene", shares, {}, {}))
+        panels.append(Panel("Share about a scene", shares, {}, {}, "", 0.0, 1.0))
     return panels
 
 
 def music_panels(systems: Sequence[Mapping[str, Any]]) -> list[Panel]:
     """FAD, KL and CLAP score of several `MusicScores.as_dict`."""
     printed = {s["system"]: paper.MUSIC[s["system"]] for s in systems if s["system"] in paper.MUSIC}
-    wanted: tuple[tuple[str, dict[str, Any], dict[str, float], str], ...] = (
-        ("FAD", {s["system"]: s.get("fad") for s in systems}, {n: v["fad"] for n, v in printed.items()}, "lower"),
+    wanted: tuple[tuple[str, dict[str, Any], dict[str, float], str, float, float], ...] = (
+        ("FAD", {s["system"]: s.get("fad") for s in systems}, {n: v["fad"] for n, v in printed.items()}, "lower",
+         -math.inf, math.inf),  # the interval of a small distance may reach below 0
         ("KL", {s["system"]: (s.get("kl") or {}).get("kl") for s in systems},
-         {n: v["kl"] for n, v in printed.items()}, "lower"),
-        ("CLAP score", {s["system"]: s.get("clap") for s in systems}, {}, "higher"),
+         {n: v["kl"] for n, v in printed.items()}, "lower", 0.0, math.inf),
+        ("CLAP score", {s["system"]: s.get("clap") for s in systems}, {}, "higher", -1.0, 1.0),
     )  # fmt: skip
     panels = []
-    for title, found, marks, better in wanted:
+    for title, found, marks, better, low, high in wanted:
         values = _values(found)
         if values:
-            panels.append(Panel(title, values, marks, {}, better))
+            panels.append(Panel(title, values, marks, {}, better, low, high))
     return panels
 
 
@@ -76,9 +84,9 @@ def picture_panels(document: Mapping[str, Any]) -> list[Panel]:
     chance = {name: found["chance"] for name, found in rhythm.items() if found}
     panels = []
     if values := _values(rhythm):
-        panels.append(Panel("Cuts on a beat", values, {}, chance, "higher"))
+        panels.append(Panel("Cuts on a beat", values, {}, chance, "higher", 0.0, 1.0))
     if values := _values({s["system"]: s["energy_to_motion"] for s in systems}):
-        panels.append(Panel("Energy and motion", values, {}, {}, "higher"))
+        panels.append(Panel("Energy and motion", values, {}, {}, "higher", -1.0, 1.0))
     return panels
 
 
@@ -119,14 +127,16 @@ def _panel(axes: Any, panel: Panel) -> None:
         colour = ACCENTS[CaptionKind(system)].light if system in ACCENTS else INK
         if low is not None and high is not None:
             axes.plot([low, high], [row, row], color=colour, lw=2.2, solid_capstyle="round", alpha=0.55)
-        axes.plot(value, row, "o", color=colour, ms=6.5)
+        axes.plot(value, row, "o", color=colour, ms=6.5, clip_on=False)
         if system in panel.marks:
-            axes.plot(panel.marks[system], row, "D", mfc="white", mec=colour, mew=1.4, ms=6)
+            axes.plot(panel.marks[system], row, "D", mfc="white", mec=colour, mew=1.4, ms=6, clip_on=False)
         if system in panel.chance:
             axes.plot([panel.chance[system]] * 2, [row - 0.3, row + 0.3], color=FAINT, lw=1.2, ls=(0, (3, 2)))
     axes.set_yticks(range(len(panel.values)), list(panel.values))
     axes.set_ylim(len(panel.values) - 0.5, -0.5)
     axes.margins(x=0.08)
+    low, high = axes.get_xlim()
+    axes.set_xlim(max(low, panel.low), min(high, panel.high))
     axes.locator_params(axis="x", nbins=5)
     axes.grid(axis="x", color=LINE, lw=0.8)
     axes.set_axisbelow(True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import soundfile
 
 from musiscene import cli
+from musiscene.metrics.plots import Panel, draw
 
 
 @pytest.fixture(autouse=True)
@@ -85,6 +87,16 @@ def test_the_report_has_a_dark_theme(tmp_path: Path) -> None:
     assert "fill: var(--ink)" in page
     assert "fill: #" not in page
     assert "var(" not in (tmp_path / "evaluation" / "plots.svg").read_text()
+
+
+def test_no_axis_goes_beyond_what_there_can_be() -> None:
+    """A share of 1 is at the end of its axis, and so is a correlation of -1."""
+    panels = [
+        Panel("Share", {"a": (1.0, 0.98, 1.0), "b": (0.9, 0.8, 1.0)}, {}, {}, "", 0.0, 1.0),
+        Panel("Correlation", {"a": (-1.0, None, None)}, {}, {}, "higher", -1.0, 1.0),
+    ]
+    ticks = [float(tick.replace("\u2212", "-")) for tick in re.findall(r"<!-- (\S?[0-9.]+) -->", draw(panels))]
+    assert (min(ticks), max(ticks)) == (-1.0, 1.0)
 
 
 def test_json_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -230,6 +230,15 @@ def test_figures_are_for_print(ratings: pd.DataFrame) -> None:
     assert rendered(drawn["means"], "png")[:8] == b"\x89PNG\r\n\x1a\n"
 
 
+def test_axes_end_where_ratings_and_shares_end(ratings: pd.DataFrame) -> None:
+    """When everybody gives 100, no axis goes beyond 100 points or 100 %."""
+    found = analyse(study_data(design(), ratings.copy()))
+    drawn = figures(replace(found, main=found.main.assign(value=100.0)))
+    assert drawn["items"]().axes[0].get_xlim()[1] == 100
+    assert drawn["means"]().axes[0].get_ylim() == (0, 100)
+    assert drawn["distribution"]().axes[0].get_ylim() == (0, 100)
+
+
 def test_nothing_breaks_before_there_are_answers() -> None:
     """A study without any rating, or with one, gives a report that says so."""
     empty = pd.DataFrame(columns=RATING_COLUMNS)

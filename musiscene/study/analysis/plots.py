@@ -114,12 +114,15 @@ def _items(analysis: Analysis) -> Figure:
             color=_colour(place),
             label=name,
             markersize=5,
+            clip_on=False,
         )
     for row, item in enumerate(order):
         values = table.loc[item].dropna()
         axes.plot([values.min(), values.max()], [row, row], color="#cccccc", linewidth=1, zorder=0)
     axes.set_yticks(range(len(order)), [str(item)[:32] for item in order])
     axes.set_xlabel("mean rating")
+    low, high = axes.get_xlim()
+    axes.set_xlim(max(0, low), min(100, high))
     axes.legend(frameon=False, ncols=min(4, len(names)), loc="lower left", bbox_to_anchor=(0, 1.0))
     return figure
 
@@ -132,10 +135,11 @@ def _distribution(analysis: Analysis) -> Figure:
     for place, name in enumerate(names):
         values = analysis.main[analysis.main["condition"] == name]["value"]
         share = np.histogram(values, edges)[0] / max(1, len(values)) * 100
-        axes.plot(edges[:-1] + 5, share, color=_colour(place), marker="osD^vP*X"[place % 8], markersize=4, label=name)
+        axes.plot(edges[:-1] + 5, share, color=_colour(place), marker="osD^vP*X"[place % 8], markersize=4, label=name,
+                  clip_on=False)  # fmt: skip
     axes.set_xlabel("rating")
     axes.set_ylabel("% of ratings")
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, min(100, axes.get_ylim()[1]))
     axes.legend(frameon=False)
     return figure
 
