@@ -413,10 +413,11 @@ def why_impossible(kind: CaptionKind, spec: BackendSpec, sources: Sources) -> st
     """Why this clip can have no caption of a kind, and the next step; None when it can."""
     needs_picture = spec.needs_picture or CaptionKind.VIDEO in spec.needs
     needs_sound = spec.needs_sound or bool({CaptionKind.MUSIC, CaptionKind.MSI} & spec.needs)
+    name = "scene (MSI)" if kind is CaptionKind.MSI else kind.value
     if needs_picture and sources.picture is None:
-        return f"The {kind} caption needs a picture, and this is sound alone. Upload a video to get it."
+        return f"The {name} caption needs a picture, and this is sound alone. Upload a video to get it."
     if needs_sound and sources.sound is None:
-        return f"The {kind} caption needs sound, and the clip is silent: {sources.silence}. Add a reference track."
+        return f"The {name} caption needs sound, and the clip is silent: {sources.silence}. Add a reference track."
     return None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 TEXTS = {
     # The page
     "title": "MusiScene",
-    "tagline": "用四种方式聆听画面：描述片段，为每段描述配乐，再评出最合适的一首。",
+    "tagline": "上传视频或音乐，得到四段描述和各自的配乐；比较并评分，看哪段最合适。",
     "theme": "浅色或深色",
     "language": "语言",
     "skip": "跳到比较",
@@ -20,6 +20,10 @@ TEXTS = {
     "kind_music_about": "听到的内容。",
     "kind_fusion_about": "画面与声音合成一段说明。",
     "kind_msi_about": "仅凭声音想象出的场景。",
+    "kind_video_example": "黎明时分，一条小船驶出雾中的港口。",
+    "kind_music_example": "D 小调的弦乐慢圆舞曲，开头很轻。",
+    "kind_fusion_example": "为雾中的小船配上轻缓的 D 小调弦乐。",
+    "kind_msi_example": "这段音乐适合深夜站台上的告别。",
     # Requests that cannot be met
     "other_version": "页面与服务器的版本不同。请重新加载。",
     "no_person": "浏览器没有说明自己的身份。请重新加载页面。",
@@ -83,7 +87,7 @@ TEXTS = {
     "need_clip": "请先选择一个片段。",
     "need_captions": "还没有可以用来配乐的描述。请先按“描述”。",
     # Progress
-    "idle": "就绪",
+    "idle": "就绪。“描述”写出四段描述；“配乐”为每段描述制作音乐。",
     "idle_empty": "选择一个片段开始",
     "waiting_one": "前面还有 1 个人",
     "waiting_many": "前面还有 {n} 个人",
@@ -92,6 +96,7 @@ TEXTS = {
     "done_captions": "描述写好了。可以修改，或按“配乐”。",
     "done_captions_blind": "描述写好了，暂时隐藏。请按“配乐”。",
     "done": "全部完成",
+    "to_compare": "去试听和评分",
     "stopped": "已停止。已完成的内容会保留。",
     "left": "大约还需 {time}",
     "of": "{done} / {total}",
@@ -100,6 +105,7 @@ TEXTS = {
     "captions_about": "任何一段都可以修改：音乐按你的文字制作。",
     "caption_label": "{title}描述",
     "caption_empty": "按“描述”后出现在这里。",
+    "caption_example": "例如：“{text}”",
     "caption_waiting": "等待中",
     "caption_working": "正在写",
     "caption_hidden": "全部配乐评分之前隐藏。",
@@ -151,7 +157,7 @@ TEXTS = {
     "ask_silent": "这个片段没有声音可问。请添加参考音乐。",
     "ask_hidden": "回答可能透露哪段配乐是哪一段。全部评分后再提问。",
     # Compare
-    "compare_heading": "比较",
+    "compare_heading": "比较与评分",
     "compare_empty": "配乐完成一段就出现一段。可以在同一时刻切换。",
     "play": "播放",
     "pause": "暂停",
@@ -162,6 +168,7 @@ TEXTS = {
     "loop_end": "到这里结束",
     "loop_clear": "取消循环",
     "loop_hint": "在波形上拖动以标出一段。",
+    "cuts_hint": "细线是镜头切换处。",
     "keys": "按键：{keys} 切换，空格播放。",
     "original": "原声",
     "original_sound": "原声",

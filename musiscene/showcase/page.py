@@ -48,7 +48,8 @@ def render(exhibits: Sequence[Exhibit], title: str = "", language: str = "") -> 
 </head>
 <body>
 <header class="top">
-<div><p class="brand">MusiScene</p>{heading}<p class="counted">{counted}</p></div>
+<div><p class="brand">MusiScene</p>{heading}<p class="counted">{counted}</p>
+{words.text("p", "show_about", ' class="about"')}</div>
 <div class="top-side"><div class="languages" role="group"{words.attribute("aria-label", "language")} hidden></div>
 <button type="button" class="present" hidden>{words.text("span", "show_present")} <kbd>P</kbd></button></div>
 </header>
@@ -57,7 +58,6 @@ def render(exhibits: Sequence[Exhibit], title: str = "", language: str = "") -> 
 {"".join(_article(number, exhibit, words) for number, exhibit in enumerate(exhibits, 1))}
 </main>
 <footer>
-{words.text("p", "show_about")}
 {words.text("p", "show_keys", ' class="keys" hidden')}
 </footer>
 {_presenter(words)}

@@ -222,7 +222,12 @@ def _in_language(language: str, settings: Settings, examples: Mapping[str, Examp
     return {
         "texts": dict(texts),
         "kinds": [
-            {"kind": kind.value, "title": title_of(kind, texts), "about": texts[f"kind_{kind}_about"]}
+            {
+                "kind": kind.value,
+                "title": title_of(kind, texts),
+                "about": texts[f"kind_{kind}_about"],
+                "example": texts[f"kind_{kind}_example"],
+            }
             for kind in CaptionKind
         ],
         "examples": [

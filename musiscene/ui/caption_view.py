@@ -68,7 +68,7 @@ def _card(comparison: Comparison, kind: CaptionKind, texts: Texts, painter: tupl
         "backend": caption.backend,
         "edited": caption.backend == "edited",
         "by": written.backend,
-        "seconds": duration_words(round(written.seconds, 1), texts),
+        "seconds": duration_words(round(written.seconds, 1), texts) if written.seconds >= 0.05 else "",
         "evidence": evidence_rows(written.evidence),
         "plot": {"light": f"{plot}.light.svg", "dark": f"{plot}.dark.svg"} if written.evidence else None,
         "brief": comparison.briefs.get(kind, {}),
@@ -130,6 +130,8 @@ def evidence_rows(evidence: Any) -> list[list[str]]:
     """Measured values as pairs of a name and a value in words; long series are left to the plot."""
     rows: list[list[str]] = []
     for name, value in dict(evidence).items():
+        if value is None or name.endswith("_id"):
+            continue
         if isinstance(value, (dict, list, tuple)) and not _is_short_list(value):
             continue
         shown = ", ".join(_number(item) for item in value) if isinstance(value, (list, tuple)) else _number(value)
@@ -138,12 +140,12 @@ def evidence_rows(evidence: Any) -> list[list[str]]:
     return rows[:14]
 
 
-_UNITS = {"s": "s", "bpm": "BPM", "lufs": "LUFS", "db": "dB", "hz": "Hz", "dbtp": "dBTP"}
+_UNITS = {"lu": "LU", "s": "s", "bpm": "BPM", "lufs": "LUFS", "db": "dB", "hz": "Hz", "dbtp": "dBTP"}
 
 
 def _label(name: str) -> str:
     stem, _, unit = name.rpartition("_")
-    words, suffix = (stem, f" ({_UNITS[unit]})") if stem and unit in _UNITS else (name, "")
+    words, suffix = (stem, f" ({_UNITS[unit]})") if stem and unit in _UNITS else (name.removesuffix("_word"), "")
     return words.replace("_", " ").capitalize() + suffix
 
 

@@ -88,12 +88,12 @@ def settings_panel(pipeline: Pipeline, blind: gr.Checkbox, marked: Markers) -> S
             seed = gr.Number(
                 0, label=marked("seed_label"), info=marked("seed_about"), precision=0, minimum=0, min_width=160
             )
-            lock = gr.Checkbox(False, label=marked("seed_lock"), min_width=160)
+            lock = gr.Checkbox(False, label=marked("seed_lock"), min_width=160, elem_id="ms-lock")
             duration = gr.Number(
                 0, label=marked("duration"), info=marked("duration_about"), minimum=0, maximum=longest, min_width=220
             )
         with gr.Row():
-            mix = gr.Radio(mix_choices, value=Mix.REPLACE.value, label=marked("mix"), min_width=280)
+            mix = gr.Radio(mix_choices, value=Mix.REPLACE.value, label=marked("mix"), min_width=280, scale=2)
             gain = gr.Slider(-24, 12, 0, step=1, label=marked("gain"), min_width=200)
         profile = gr.Radio(
             profile_choices, value=pipeline.profile.name, label=marked("profile"), info=marked("profile_about")

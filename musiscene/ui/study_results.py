@@ -37,12 +37,17 @@ _HEADERS = {
     "form-action 'self'; base-uri 'none'",
 }
 _PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>
-<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="robots" content="noindex"><style>
-body{{font:15px/1.5 system-ui,sans-serif;max-width:44rem;margin:2rem auto;padding:0 1.2rem;color:#1c1b22;
-background:#fff}}
-input,button{{font:inherit;padding:.5rem .8rem;min-height:2.75rem}}table{{border-collapse:collapse}}
-th,td{{text-align:left;padding:.4rem .9rem .4rem 0;border-bottom:1px solid #ddd}}.error{{color:#9a3412;font-weight:600}}
-a{{color:#2f3f9f}}</style></head><body><main><h1>{title}</h1>{body}</main></body></html>"""
+<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="robots" content="noindex">
+<meta name="color-scheme" content="light dark"><style>
+:root{{--ink:#1c1b22;--quiet:#56545f;--paper:#fff;--line:#ddd;--link:#2f3f9f;--loud:#9a3412}}
+@media (prefers-color-scheme:dark){{:root{{--ink:#ecebf1;--quiet:#b5b2bf;--paper:#17161c;--line:#3b3945;
+--link:#aab6ff;--loud:#ffb088}}}}
+body{{font:15px/1.5 system-ui,sans-serif;max-width:44rem;margin:2rem auto;padding:0 1.2rem;color:var(--ink);
+background:var(--paper)}}
+input,button{{font:inherit;box-sizing:border-box;padding:.5rem .8rem;min-height:2.75rem}}
+div{{overflow-x:auto}}table{{border-collapse:collapse}}
+th,td{{text-align:left;padding:.4rem .9rem .4rem 0;border-bottom:1px solid var(--line);white-space:nowrap}}
+.error{{color:var(--loud);font-weight:600}}.quiet{{color:var(--quiet)}}a{{color:var(--link)}}</style></head><body><main><h1>{title}</h1>{body}</main></body></html>"""
 
 
 class Door:
@@ -170,12 +175,15 @@ def _index(database: Database) -> Response:
         shown = html.escape(name)
         rows.append(
             f"<tr><th scope=row>{shown}</th><td>{len(people)}</td><td>{int(people['finished'].sum())}{target}</td>"
-            f"<td>{len(main)}</td><td>{balance}</td><td><a href='/results/{shown}'>report</a></td>"
-            f"<td><a href='/results/{shown}/data.zip'>data</a></td></tr>"
+            f"<td>{len(main)}</td><td>{balance}</td><td><a href='/results/{shown}'>Report</a></td>"
+            f"<td><a href='/results/{shown}/data.zip'>Data</a></td></tr>"
         )
-    head = "<tr><th>study</th><th>arrived</th><th>finished</th><th>ratings</th><th>a cell</th><th></th><th></th></tr>"
+    names = ("Study", "Arrived", "Finished", "Ratings", "Per soundtrack")
+    head = "".join(f"<th scope=col>{name}</th>" for name in names)
     body = (
-        f"<table><thead>{head}</thead><tbody>{''.join(rows)}</tbody></table>"
+        f"<div><table><thead><tr>{head}<td></td><td></td></tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+        "<p class=quiet>Per soundtrack: the fewest and the most ratings that one has so far. "
+        "A report takes some seconds.</p>"
         if rows
         else "<p>There is no study yet.</p>"
     )

@@ -117,6 +117,8 @@ def progress_view(comparison: Comparison | None, person: str, texts: Texts = ENG
         "fraction": round(min(1.0, fraction), 3),
         "note": work.note if work.busy and comparison.revealed_to(person) else "",
         "error": say(work.error, texts),
+        "comparable": any(track.state == "ready" for track in comparison.tracks)
+        and (not work.busy or comparison.revealed_to(person)),
     }
 
 

@@ -22,6 +22,7 @@
     });
     const undo = h("button", { type: "button", class: "ms-quiet ms-undo", hidden: true }, t("caption_undo"));
     const state = h("p", { class: "ms-card-state" });
+    const example = h("p", { class: "ms-card-example" }, t("caption_example", { text: info.example }));
     // Where a music generator stops reading well, and the brief that it would read whole.
     const readAbout = h("p", { class: "ms-note" });
     const readMark = h("p", { class: "ms-reading-text", lang: "en" });
@@ -75,7 +76,7 @@
       { class: `ms-card ms-kind-${info.kind}`, "aria-labelledby": `${id}-title` },
       h("header", {}, h("h3", { id: `${id}-title` }, info.title), by),
       h("p", { class: "ms-note" }, info.about),
-      h("div", { class: "ms-card-body" }, area, state, bar),
+      h("div", { class: "ms-card-body" }, area, state, example, bar),
       undo,
       reading,
       imagining,
@@ -92,7 +93,7 @@
       const differs = area.value !== view.written;
       app.show(undo, differs);
       showReading();
-      app.setText(by, differs ? t("caption_edited") : `${view.by}, ${view.seconds}`);
+      app.setText(by, differs ? t("caption_edited") : [view.by, view.seconds].filter(Boolean).join(", "));
     };
     /** Marks belong to the words that the server counted. */
     const showReading = () => {
@@ -168,13 +169,13 @@
       app.setAttribute(element, "data-state", view.state);
       app.show(area, ready);
       app.show(state, !ready);
+      app.show(example, view.state === "empty");
       app.show(bar, view.state === "working");
       if (view.state === "working") bar.value = view.fraction;
       const words = {
         empty: t("caption_empty"),
         waiting: t("caption_waiting"),
         working: view.partial || t("caption_working"),
-        hidden: t("caption_hidden"),
         unavailable: view.reason,
       };
       app.setText(state, words[view.state] ?? "");
@@ -210,13 +211,14 @@
   app.part("captions", (root, host) => {
     const cards = Object.fromEntries(app.config.kinds.map((info) => [info.kind, card(info, host)]));
     const about = h("p", { class: "ms-note" });
+    const list = h("div", { class: "ms-cards" }, ...Object.values(cards).map((each) => each.element));
     root.append(
       h(
         "section",
         { class: "ms-captions", "aria-labelledby": "ms-captions-title" },
         h("h2", { id: "ms-captions-title" }, t("captions_heading")),
         about,
-        h("div", { class: "ms-cards" }, ...Object.values(cards).map((each) => each.element)),
+        list,
       ),
     );
     return (view) => {
@@ -228,8 +230,15 @@
         }
       }
       app.setText(about, view.hidden ? t("caption_hidden") : t("captions_about"));
+      const revealing = list.hidden && !view.hidden;
+      const before = root.getBoundingClientRect().bottom;
+      app.show(list, !view.hidden);
       for (const kind of Object.keys(cards)) cards[kind].show(view.hidden ? { state: "hidden" } : (view.cards?.[kind] ?? { state: "empty" }));
       app.captionsShown(view);
+      // Who has just rated the last one stays where they are; Safari does not see to that by itself.
+      if (revealing && before < 0 && !CSS.supports("overflow-anchor", "auto")) {
+        window.scrollBy(0, root.getBoundingClientRect().bottom - before);
+      }
     };
   });
 })();

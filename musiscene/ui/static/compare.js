@@ -119,6 +119,7 @@
 
     const showChoices = () => {
       const available = sounds();
+      const takes = view.tracks.some((track) => track.take > 1);
       const buttons = available.map(({ id, name, track }, index) => {
         const label = track?.title ? `${track.letter}, ${track.title}` : track ? t("track", { letter: name }) : name;
         const button = h(
@@ -132,7 +133,7 @@
             onclick: () => pick(id, true),
           },
           h("span", { class: "ms-choice-name" }, track ? track.letter : name),
-          track?.title ? h("span", { class: "ms-choice-title" }, track.title) : null,
+          track?.title ? h("span", { class: "ms-choice-title" }, takes ? `${track.title} ${track.take}` : track.title) : null,
         );
         if (index < 9) button.append(h("kbd", { "aria-hidden": "true" }, String(index + 1)));
         return button;
@@ -140,11 +141,11 @@
       const described = JSON.stringify(available.map(({ id, track }) => [id, track?.title]));
       if (choices.dataset.shown !== described) {
         const focused = document.activeElement?.dataset?.sound;
-        choices.replaceChildren(...buttons);
+        choices.replaceChildren(...(buttons.length ? buttons : [h("p", { class: "ms-note" }, t("compare_empty"))]));
         choices.dataset.shown = described;
         if (focused) choices.querySelector(`[data-sound="${focused}"]`)?.focus();
       }
-      for (const button of choices.children) {
+      for (const button of choices.querySelectorAll("button")) {
         app.setAttribute(button, "aria-pressed", String(switcher.active === button.dataset.sound));
         app.setAttribute(button, "data-loaded", String(Boolean(switcher.sounds.get(button.dataset.sound)?.buffer)));
       }
@@ -316,9 +317,10 @@
       const method = summaries.all[0]?.method ?? "";
       const table = (title, group) =>
         group.length ? h("table", {}, h("caption", {}, title), h("tbody", {}, ...group.map(interval))) : null;
+      const more = JSON.stringify(summaries.all) !== JSON.stringify(summaries.clip); // there are other clips
       summary.replaceChildren(
         h("h3", {}, t("summary_heading")),
-        ...[table(t("summary_clip"), summaries.clip), table(t("summary_all"), summaries.all)].filter(Boolean),
+        ...[table(t("summary_clip"), summaries.clip), more ? table(t("summary_all"), summaries.all) : null].filter(Boolean),
         h("p", { class: "ms-note" }, t("summary_ci", { method })),
       );
     };
@@ -336,6 +338,7 @@
       const wasRevealed = view.revealed;
       view = { tracks: [], ...next };
       const any = view.tracks.length > 0;
+      document.body.classList.toggle("ms-compared", any);
       app.show(empty, !any);
       app.show(compare, any);
       const alive = new Set(view.tracks.map((track) => track.id));
@@ -375,6 +378,7 @@
       app.show(take, ready);
       showSummary(view.summaries);
       moments.show(view.windows ?? [], view.duration_s || 0);
+      app.setText(loopHint, [t("loop_hint"), view.cuts_s?.length ? t("cuts_hint") : ""].join(" ").trim());
       cuts.replaceChildren(
         ...(view.cuts_s ?? []).map((cut) => h("span", { style: `left:${(100 * cut) / view.duration_s}%` })),
       );

@@ -142,7 +142,9 @@
           reject(error);
         }
       });
-      request.addEventListener("error", () => reject(new Error(navigator.onLine ? app.t("lost") : app.t("offline"))));
+      request.addEventListener("error", () =>
+        reject(Object.assign(new Error(app.t(navigator.onLine ? "lost" : "offline")), { unreached: true })),
+      );
       request.send(body);
     });
 

@@ -11,8 +11,8 @@
       h("th", { scope: "row" }, view.name),
       h("td", {}, view.makes),
       h("td", {}, h("span", { class: view.ready ? "ms-ready" : "ms-lacking" }, t(view.ready ? "machine_ready" : "machine_not_ready"))),
-      h("td", {}, view.costs),
-      h("td", { lang: "en" }, view.license),
+      h("td", { "data-head": t("machine_cost") }, view.costs),
+      h("td", { "data-head": t("machine_license"), lang: "en" }, view.license),
     );
   const next = (view) =>
     view.next_step

@@ -44,6 +44,13 @@
     return menu;
   };
 
+  const goToCompare = (event) => {
+    event.preventDefault(); // the address stays that of the comparison
+    const compare = document.getElementById("ms-compare");
+    compare?.focus({ preventScroll: true });
+    compare?.scrollIntoView();
+  };
+
   app.part("header", (root, host) => {
     // Gradio translates labels by itself, and choices not at all.
     if (app.language !== "en") setTimeout(() => host.trigger("translate", app.who()), 0);
@@ -60,10 +67,7 @@
     window.addEventListener("offline", showConnection);
     window.addEventListener("online", showConnection);
     const skip = h("a", { class: "ms-skip", href: "#ms-compare" }, t("skip"));
-    skip.addEventListener("click", (event) => {
-      event.preventDefault(); // the address stays that of the comparison
-      document.getElementById("ms-compare")?.focus();
-    });
+    skip.addEventListener("click", goToCompare);
     root.append(
       skip,
       h(
@@ -89,11 +93,16 @@
     const note = h("p", { class: "ms-note ms-progress-note", lang: "en" });
     const bar = h("progress", { max: "1", value: "0", "aria-label": t("captioning") });
     const error = h("p", { class: "ms-error", role: "alert", hidden: true });
-    root.append(h("div", { class: "ms-progress" }, h("div", { class: "ms-progress-line" }, text, note), bar, error));
+    const toCompare = h("a", { class: "ms-to-compare", href: "#ms-compare", hidden: true }, t("to_compare"), h("span", { "aria-hidden": "true" }, " ↓"));
+    toCompare.addEventListener("click", goToCompare);
+    const line = h("div", { class: "ms-progress" }, h("div", { class: "ms-progress-line" }, text, toCompare, note), bar, error);
+    root.append(line);
     const button = (id) => document.getElementById(id);
     return (view) => {
       app.setText(text, view.token || view.error ? view.text : t("idle_empty"));
+      line.classList.toggle("ms-failed", Boolean(view.error) && !view.busy); // the error says more than "ready"
       app.setText(note, view.note ?? "");
+      app.show(toCompare, Boolean(view.comparable));
       bar.value = view.fraction;
       bar.style.visibility = view.busy ? "visible" : "hidden";
       app.setText(error, view.error);

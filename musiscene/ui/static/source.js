@@ -35,7 +35,7 @@
         host.trigger(event, { path, name: file.name, token: view.token || "", ...app.who() });
       } catch (error) {
         busy(false);
-        fail(problem, t("upload_failed", { name: file.name, reason: error.message }));
+        fail(problem, error.unreached ? error.message : t("upload_failed", { name: file.name, reason: error.message }));
       }
     };
 
@@ -232,7 +232,8 @@
       view = next;
       const chosen = Boolean(view.token);
       // The clip takes the room of what it replaces, whatever language that was written in.
-      if (chosen && !chooser.hidden) section.style.minHeight = `${section.offsetHeight}px`;
+      // In one column it would leave a hole instead.
+      if (chosen && !chooser.hidden && window.innerWidth > 900) section.style.minHeight = `${section.offsetHeight}px`;
       if (!chosen) section.style.minHeight = "";
       app.show(chooser, !chosen);
       app.show(clip, chosen);

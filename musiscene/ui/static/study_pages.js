@@ -219,9 +219,11 @@ function trial(study, { step }) {
     rows.forEach((row, index) => {
       const mine = player.chosen === index;
       row.listen.setAttribute("aria-pressed", String(mine));
-      const state = text(unlocked(index) ? "heard" : "not_heard") + (mine && player.playing ? ` · ${text("now")}` : "");
+      // Where nothing has to be heard, nothing is said of it.
+      const heard = player.heard(index) ? text("heard") : instructed ? "" : text("not_heard");
+      const state = [heard, mine && player.playing ? text("now") : ""].filter(Boolean).join(" · ");
       if (row.status.textContent !== state) row.status.textContent = state;
-      row.status.classList.toggle("done", unlocked(index));
+      row.status.classList.toggle("done", player.heard(index));
     });
     const raters = step.pair ? [pair] : rows;
     const open = (index) => (step.pair ? rows.every((_, one) => unlocked(one)) : unlocked(index));
@@ -267,7 +269,8 @@ function trial(study, { step }) {
   const titles = { practice: "practice_title", instructed: "instructed_title" };
   const element = make("div", { className: "page trial" },
     heading(titles[step.kind] ? text(titles[step.kind]) : words(design.question)),
-    step.kind === "practice" ? make("p", {}, `${text("practice_text")} ${words(design.question)}`) : null,
+    step.kind === "practice" ? make("p", {}, text("practice_text")) : null,
+    step.kind === "practice" ? make("p", { className: "asked" }, words(design.question)) : null,
     instructed ? make("p", { className: "loud" }, text("instructed_text", { target: step.target })) : null,
     make("div", { className: "stage" },
       make("div", { className: "screen" }, video, make("div", { className: "transport" }, play, place, time)),

@@ -17,6 +17,7 @@
     h("svg", { class: name, viewBox: "0 0 100 100", preserveAspectRatio: "none", "aria-hidden": "true" }, h("path", {}));
   const drawWave = (svg, peaks) => app.setAttribute(svg.firstChild, "d", peaks?.length ? wavePath(peaks) : "");
 
+  const fileName = (suffix) => (suffix === "mid" ? "MIDI" : suffix.toUpperCase());
   const band = (score) => Math.min(4, Math.floor(score / 20));
 
   // -- one soundtrack ----------------------------------------------------------------------------------------------
@@ -62,8 +63,11 @@
 
     const showScore = () => {
       const rated = dirty || view.score !== undefined;
-      const text = rated ? `${slider.value} ${t(`band_${band(Number(slider.value))}`)}` : t("unrated");
-      app.setText(number, text);
+      const word = rated ? t(`band_${band(Number(slider.value))}`) : t("unrated");
+      const text = rated ? `${slider.value} ${word}` : word;
+      if (number.textContent !== text) {
+        number.replaceChildren(...(rated ? [h("b", {}, slider.value), " "] : []), h("span", {}, word));
+      }
       slider.classList.toggle("ms-unrated", !rated);
       app.setAttribute(slider, "aria-valuetext", rated ? text : t("unrated"));
       bands.querySelectorAll("span").forEach((span, index) => {
@@ -134,7 +138,7 @@
       }
       showScore();
       const links = (view.downloads ?? []).map(([what, url]) =>
-        h("a", { href: url, download: "", "aria-label": t("download", { what: what.toUpperCase(), name }) }, what.toUpperCase()),
+        h("a", { href: url, download: "", "aria-label": t("download", { what: fileName(what), name }) }, fileName(what)),
       );
       if (downloads.childElementCount !== links.length) downloads.replaceChildren(...links);
     };
