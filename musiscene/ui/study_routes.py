@@ -71,7 +71,9 @@ def study_routes(studies: Mapping[str, Study]) -> list[Route]:
     def found(request: Request) -> Study:
         study = studies.get(request.path_params["name"])
         if study is None:
-            raise Refused("There is no study at this address. Check the link that you were given.", 404, "unknown")
+            raise Refused(
+                "There is no study at this address: the link is not whole, or the study has ended.", 404, "unknown"
+            )
         return study
 
     async def shell(request: Request) -> Response:

@@ -129,6 +129,57 @@ def test_hostile_values_are_refused(study_and_client: tuple[Study, TestClient]) 
     assert len(study_data(study._database, "tiny").participants) == 1
 
 
+def test_a_resume_link_goes_on_where_it_was_left(study_and_client: tuple[Study, TestClient]) -> None:
+    """The key in the link opens the same page in a browser that knows nothing else; both devices may go on."""
+    study, client = study_and_client
+    view = post(client, "enter").json()
+    for number in range(3):
+        given = {"step": view["step"]["id"], "save_id": f"save-{number:06d}", "answer": answer_page(view, study.design)}
+        view = post(client, "save", **given).json()
+
+    with TestClient(Starlette(routes=study_routes({"tiny": study}))) as other:
+        assert other.get("/study/tiny").status_code == 200
+        assert post(other, "view").json() == view
+        left = {"step": view["step"]["id"], "save_id": "save-000100", "answer": answer_page(view, study.design)}
+        after = post(other, "save", **left).json()
+        assert after["step"]["number"] == view["step"]["number"] + 1
+
+        late = post(client, "save", **{**left, "save_id": "save-000200"})  # the first device did not know
+        assert (late.status_code, late.json()["error"]) == (409, "already")
+        assert post(client, "view").json() == after
+
+        while after["step"]["kind"] != "end":
+            step = after["step"]
+            given = {"step": step["id"], "save_id": f"last-{step['number']:06d}"}
+            after = post(other, "save", **given, answer=answer_page(after, study.design)).json()
+    data = study_data(study._database, "tiny")
+    assert len(data.participants) == 1 and data.participants["finished_at"].notna().all()
+    assert post(client, "view").json() == after
+
+
+def test_a_resume_link_that_leads_nowhere_is_answered_in_words(study_and_client: tuple[Study, TestClient]) -> None:
+    """A link that is cut off, an anonymised study and one that has ended get a sentence, and nobody new is let in."""
+    study, client = study_and_client
+    view = post(client, "enter").json()
+    for token in (TOKEN[:-1], TOKEN[:3]):
+        cut = post(client, "view", token=token)
+        assert cut.status_code in (400, 401) and cut.json()["message"].endswith(".")
+    anonymise(study._database, "tiny")
+    gone = post(client, "view")
+    assert (gone.status_code, gone.json()["message"]) == (
+        401,
+        "Nobody here has that key. Open the link to the study again.",
+    )
+    assert len(study_data(study._database, "tiny").participants) == 1
+
+    with TestClient(Starlette(routes=study_routes({}))) as closed:
+        page = closed.get("/study/tiny")
+        assert (page.status_code, page.text[:29]) == (404, "There is no study at this add")
+        given = {"step": view["step"]["id"], "save_id": "save-000001", "answer": {}}
+        for answer in (post(closed, "view"), post(closed, "save", **given)):
+            assert answer.status_code == 404 and "the study has ended" in answer.json()["message"]
+
+
 def test_a_failing_database_loses_and_leaks_nothing(study_and_client: tuple[Study, TestClient], tmp_path: Path) -> None:
     """When nothing can be written the page is told to try again, without paths; afterwards the same answer is taken."""
     study, client = study_and_client

@@ -213,7 +213,7 @@ async function begin() {
   // Another person's link on the same machine must not continue the first one's session.
   if (person && store.get("person") !== person) store.remove("token");
   state.token = resumed || store.get("token") || random(24);
-  store.set("token", state.token);
+  if (!resumed) store.set("token", state.token);
   if (person) store.set("person", person);
   if (resumed || asked.has("new")) history.replaceState(null, "", base + (asked.has("new") ? "" : location.search));
   const wished = [asked.get("lang"), store.get("language"), ...navigator.languages].filter(Boolean);
@@ -230,7 +230,9 @@ async function begin() {
   root.append(waiting);
   const body = { person, study: asked.get("STUDY_ID") ?? "", session: asked.get("SESSION_ID") ?? "", language };
   try {
-    const view = await persist("enter", body);
+    // A link of somebody whom nobody knows here (it was cut off, or the study is anonymised) must not begin anew.
+    const view = await persist(resumed ? "view" : "enter", body);
+    store.set("token", state.token);
     if (view.step.number > 0 && view.language !== language) await setLanguage(view.language);
     const pending = JSON.parse(store.get("pending") ?? "null");
     state.view = view;
