@@ -87,22 +87,28 @@ class MusicgenDecoder:
         dtype: What to compute in; the model's own by default.
         int8: Keep the large weights in eight bits; on a processor only.
         packed: Keep them in the processor's own order where that can be: two rows and more take half as long.
+        pad: The token of places without a code; the config's by default.
     """
 
     def __init__(
-        self, model: Any, dtype: torch.dtype | None = None, *, int8: bool = False, packed: bool = False
+        self,
+        model: Any,
+        dtype: torch.dtype | None = None,
+        *,
+        int8: bool = False,
+        packed: bool = False,
+        pad: int | None = None,
     ) -> None:
         config = model.config
         self.config = config
         self.codebooks: int = config.num_codebooks
         self.channels: int = config.audio_channels
         self.codes: int = config.vocab_size
-        self.pad: int = config.pad_token_id
+        self.pad: int = config.pad_token_id if pad is None else pad
         self.heads: int = config.num_attention_heads
         self.width: int = config.hidden_size
-        activations: dict[str, Any] = {"gelu": F.gelu, "relu": F.relu, "silu": F.silu}
-        self.activation: Callable[[Tensor], Tensor] = activations[config.activation_function]
         decoder = model.model.decoder
+        self.activation: Callable[[Tensor], Tensor] = decoder.layers[0].activation_fn
         self.dtype = dtype or decoder.layer_norm.weight.dtype
         self.device: torch.device = decoder.layer_norm.weight.device
         self._positions = decoder.embed_positions
@@ -126,7 +132,6 @@ class MusicgenDecoder:
         offsets = torch.tensor([sum(rows[:k]) for k in range(self.codebooks)], device=self.device)
         self._offsets = offsets[None, :, None]
         self._heads_out = large(torch.cat([head.weight for head in model.lm_heads]))
-        self._scale: float = float(getattr(decoder, "embed_scale", 1.0))
         self._final_norm = norm(decoder.layer_norm)
 
         def joined(attention: Any, names: str) -> Tensor:
@@ -206,9 +211,11 @@ class MusicgenDecoder:
         return table.to(self.device, self.dtype)
 
     def embedded(self, tokens: Tensor) -> Tensor:
-        """Sum of the codebooks' vectors `(rows, new, width)` of `tokens` `(rows, codebooks, new)`."""
-        vectors = F.embedding(tokens + self._offsets, self._embedding).sum(1)
-        return vectors if self._scale == 1 else vectors * self._scale
+        """Sum of the codebooks' vectors `(rows, new, width)` of `tokens` `(rows, codebooks, new)`.
+
+        `scale_embedding` of the config changes nothing, as in transformers, which reads it and does not use it.
+        """
+        return F.embedding(tokens + self._offsets, self._embedding).sum(1)
 
     def step(
         self, tokens: Tensor, position: Tensor, vectors: Tensor, memory: Memory, reach: int, *, masked: bool

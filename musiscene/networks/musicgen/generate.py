@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from musiscene.errors import RequestError
+from musiscene.errors import BackendUnavailableError, RequestError
 from musiscene.networks.musicgen.capture import Captured, Pace
 from musiscene.networks.musicgen.decoder import Memory, MusicgenDecoder
 from musiscene.networks.musicgen.delay import DelayPattern
@@ -63,6 +63,7 @@ def generate_codes(
 
     Raises:
         RequestError: A size does not fit.
+        BackendUnavailableError: The network computes no numbers (NaN).
     """
     sampling = sampling or Sampling()
     rows = text.shape[0]
@@ -84,7 +85,7 @@ def generate_codes(
     for done in range(1, steps + 1):
         loop.prepare(known + done)
         if done == 1:
-            loop.begin(known)
+            _check(loop.begin(known))  # once a window the host waits for a value: here, where nothing is queued yet
         else:
             advance(known + done - 1)
         pace.wait()
@@ -95,6 +96,15 @@ def generate_codes(
             written(pattern.codes(loop.tokens)[..., told:complete])
             told = complete
     return pattern.codes(loop.tokens)
+
+
+def _check(logits: Tensor) -> None:
+    """Refuse what would be drawn from as if it were music: broken weights, or numbers too large for the precision."""
+    if not bool(logits.isfinite().all()):
+        raise BackendUnavailableError(
+            f"MusicGen's weights give no numbers in {str(logits.dtype).removeprefix('torch.')}. Run `musiscene weights "
+            "verify`; if they are right, set MUSISCENE_MUSICGEN_PRECISION to float32."
+        )
 
 
 class _Loop:
@@ -140,14 +150,16 @@ class _Loop:
         self.noise = noise if self.noise is None else self.noise.copy_(noise)  # a graph knows its address
         self._noise_from = first
 
-    def begin(self, known: int) -> None:
-        """Read the prefix and all columns up to `known` at once; write the one after."""
+    def begin(self, known: int) -> Tensor:
+        """Read the prefix and all columns up to `known` at once; write the one after. Returns its logits."""
         self.column.fill_(known)
         x = self.decoder.embedded(self.tokens[:, :, : known + 1])
         if self.prefix is not None:
             x = torch.cat([self.prefix, x.repeat(self.prefix.shape[0] // x.shape[0], 1, 1)], dim=1)
         position = torch.arange(x.shape[1], device=x.device)
-        self._write(self.decoder.read(x, position, self.vectors, self.memory, x.shape[1], masked=False))
+        logits = self.decoder.read(x, position, self.vectors, self.memory, x.shape[1], masked=False)
+        self._write(logits)
+        return logits
 
     def advance(self, column: int) -> None:
         """Read `column` and write the one after; looks at no more of the memory than is written."""

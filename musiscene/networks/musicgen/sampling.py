@@ -96,7 +96,7 @@ def gumbel(seeds: Tensor, step: Tensor, codebooks: int, codes: int) -> Tensor:
     key = _mixed(seeds & _MASK, (seeds >> 32) & _MASK)
     key = _mixed(key, step & _MASK)
     bits = _mixed(key[..., None], index)
-    uniform = ((bits >> 8).float() + 0.5) / float(1 << 24)
+    uniform = ((bits >> 9).float() + 0.5) / float(1 << 23)  # one bit more would round to 1, whose noise is infinite
     return -torch.log(-torch.log(uniform)).view(*uniform.shape[:-1], codebooks, codes)
 
 

@@ -24,9 +24,9 @@ from musiscene.networks.musicgen.melody import prefix
 from musiscene.networks.musicgen.sampling import Sampling
 from musiscene.soundtracks._musicgen import TEXT_TOKENS
 from musiscene.soundtracks._musicgen.finish import finished
-from musiscene.soundtracks._musicgen.loading import LICENSE, Loaded
+from musiscene.soundtracks._musicgen.loading import LICENSE, Loaded, start_token
 from musiscene.soundtracks._musicgen.melodies import heard, listen, settings_of
-from musiscene.soundtracks._musicgen.tiers import rows_at_once
+from musiscene.soundtracks._musicgen.tiers import is_out_of_memory, rows_at_once
 from musiscene.soundtracks._musicgen.windows import Window, read_sections, text_at, windows
 from musiscene.types import Job, ScoreRequest, Soundtrack, Waveform
 
@@ -82,12 +82,14 @@ class MusicgenGenerator:
         self.loaded = loaded
         self.model = loaded.model
         self.sampling = sampling or Sampling()
-        self.decoder = MusicgenDecoder(self.model.decoder, int8=loaded.tier.precision == "int8", packed=True)
+        int8, pad = loaded.tier.precision == "int8", start_token(self.model)
+        self.decoder = MusicgenDecoder(self.model.decoder, int8=int8, packed=True, pad=pad)
         del self.model.decoder  # its weights are rearranged in ours; kept twice they would take twice the memory
         # EnCodec is a twentieth of the work, and its output is what is heard: always in full precision.
         self.codec = settled(self.model.audio_encoder.float().to(loaded.tier.codec_device))
         self.sample_rate = int(self.codec.config.sampling_rate)
-        self.frame_rate = float(self.codec.config.frame_rate)
+        # Not the config's own, which is rounded up: places in time would slip where it is no whole number.
+        self.frame_rate = self.sample_rate / math.prod(self.codec.config.upsampling_ratios)
         self.chroma = None if self.decoder.looks_at_text else settings_of(self.model, loaded.chroma)
         self._lock = threading.Lock()
 
@@ -145,7 +147,7 @@ class MusicgenGenerator:
         try:
             return self._make(batch, job)
         except (MemoryError, RuntimeError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             if rows == 1:
                 raise BackendUnavailableError(
@@ -296,7 +298,12 @@ class _Sounds:
         first = self.streams.index(stream) * self.size
         if not samples.shape[-1]:
             return
-        for row, piece in enumerate(samples.cpu().numpy().astype(np.float32), start=first):
+        pieces = samples.cpu().numpy().astype(np.float32)
+        if not np.isfinite(pieces).all():
+            raise BackendUnavailableError(
+                "The codec in MusicGen's weights gives no numbers instead of sound. Run `musiscene weights verify`."
+            )
+        for row, piece in enumerate(pieces, start=first):
             number, begin = self.batch.numbered[row][0], sum(known.shape[-1] for known in self.pieces[row])
             self.pieces[row].append(piece)
             new = piece[:, max(0, self.batch.told.get(number, 0) - begin) :]
@@ -307,13 +314,6 @@ class _Sounds:
     def whole(self) -> list[Waveform]:
         """All sound so far, one waveform for each row."""
         return [np.concatenate(pieces, axis=-1) for pieces in self.pieces]
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out; PyTorch says so on a processor by a plain `RuntimeError`."""
-    return isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)) or (
-        isinstance(error, RuntimeError) and "allocate memory" in str(error)
-    )
 
 
 def _window_seed(seed: int, known: int) -> int:

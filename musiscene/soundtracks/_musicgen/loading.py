@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from musiscene.errors import BackendUnavailableError
-from musiscene.soundtracks._musicgen.tiers import Machine, Tier, choose_size, choose_tier
+from musiscene.soundtracks._musicgen.tiers import Machine, Tier, choose_size, choose_tier, is_out_of_memory
 from musiscene.weight_notes import noted_commit
 
 _log = logging.getLogger(__name__)
@@ -67,9 +67,12 @@ def locate(name: str, weights_dir: Path | None) -> Path | None:
     if known in MANIFEST:
         found = find(known, weights_dir)
         return found or (_cached(name) if "/" in name else None)
-    folder = Path(name).expanduser()
-    if (folder / "config.json").is_file():
-        return folder
+    try:
+        folder = Path(name).expanduser()
+        if (folder / "config.json").is_file():
+            return folder
+    except (OSError, RuntimeError):  # too long for a name; no such person's home
+        return None
     return _cached(name)
 
 
@@ -95,6 +98,13 @@ def default_model(weights_dir: Path | None, machine: Machine | None = None) -> t
 
     here = [name for name in MANIFEST if name.startswith("musicgen-") and find(name, weights_dir)]
     return choose_size(here, machine or Machine("cpu"))
+
+
+def start_token(model: Any) -> int:
+    """What stands where a codebook has no code yet, as transformers' `generate` takes it; else one beyond the codes."""
+    generation, codes = model.generation_config, model.decoder.config.vocab_size
+    given = (generation.decoder_start_token_id, generation.bos_token_id, model.decoder.config.pad_token_id, codes)
+    return next(int(token) for token in given if token is not None and 0 <= token <= codes)
 
 
 def machine_here() -> Machine:
@@ -128,8 +138,6 @@ def load_model(name: str = "", weights_dir: Path | None = None, precision: str =
         ConfigError: The precision cannot be had here.
     """
     import torch
-    import transformers
-    from safetensors import SafetensorError
 
     machine = machine_here()
     tier = choose_tier(machine, precision)
@@ -142,19 +150,34 @@ def load_model(name: str = "", weights_dir: Path | None = None, precision: str =
     dtype = getattr(torch, tier.precision if tier.precision != "int8" else "float32")
     kind = _checked_kind(folder)
     try:
-        melody = kind == "musicgen_melody"
-        network: Any = (
-            transformers.MusicgenMelodyForConditionalGeneration
-            if melody
-            else transformers.MusicgenForConditionalGeneration
-        )
-        loaded: Any = network.from_pretrained(folder, dtype=dtype, local_files_only=True, output_loading_info=True)
-        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, RuntimeError, KeyError, AttributeError, SafetensorError) as error:
+        model, tokenizer = _read(folder, kind, dtype)
+        model = model.to(tier.device).eval()
+    except BackendUnavailableError:
+        raise
+    except Exception as error:  # what a library makes of files that are no good is of any kind
+        if is_out_of_memory(error):
+            raise BackendUnavailableError(
+                f"There is not enough memory to load {name}. Use a smaller model, or close what else takes memory."
+            ) from error
         raise BackendUnavailableError(
             f"The MusicGen weights in {folder} cannot be loaded ({type(error).__name__}). "
             "Run `musiscene weights verify`, or download them again."
         ) from error
+    _log.info("MusicGen %s: %s%s", name, tier.reason, f"; {reason}" if reason else "")
+    return Loaded(model, tokenizer, name, tier, _revision(folder), _chroma(folder), reason)
+
+
+def _read(folder: Path, kind: str, dtype: Any) -> tuple[Any, Any]:
+    """The network, all of whose weights were there, and its tokenizer."""
+    import transformers
+
+    network: Any = (
+        transformers.MusicgenMelodyForConditionalGeneration
+        if kind == "musicgen_melody"
+        else transformers.MusicgenForConditionalGeneration
+    )
+    loaded: Any = network.from_pretrained(folder, dtype=dtype, local_files_only=True, output_loading_info=True)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
     model, info = loaded
     wrong = sorted({*info["missing_keys"], *info["unexpected_keys"], *(m[0] for m in info["mismatched_keys"])})
     if wrong:
@@ -162,8 +185,7 @@ def load_model(name: str = "", weights_dir: Path | None = None, precision: str =
             f"The MusicGen weights in {folder} do not fit: {len(wrong)} names are missing, unexpected or of another "
             f"shape, as {', '.join(wrong[:4])}. Download them again."
         )
-    _log.info("MusicGen %s: %s%s", name, tier.reason, f"; {reason}" if reason else "")
-    return Loaded(model.to(tier.device).eval(), tokenizer, name, tier, _revision(folder), _chroma(folder), reason)
+    return model, tokenizer
 
 
 def _checked_kind(folder: Path) -> str:

@@ -103,6 +103,17 @@ def choose_tier(machine: Machine, precision: str = "auto") -> Tier:
     return Tier("cpu", "cpu", chosen, f"processor, {chosen}: {why}")
 
 
+_NO_MEMORY = ("out of memory", "allocate memory", "not enough memory", "alloc_failed")
+"""What PyTorch says on a processor (Linux, Windows), CUDA, MPS, and in the names of cuBLAS's and cuDNN's errors."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, which PyTorch often says by a plain `RuntimeError`."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _NO_MEMORY)
+
+
 def rows_at_once(free_bytes: float | None, bytes_per_row: float, wanted: int) -> tuple[int, str]:
     """How many soundtracks fit into the free memory, and why not all; at least one.
 
