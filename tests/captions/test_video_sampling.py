@@ -13,8 +13,10 @@ import pytest
 from musiscene import media
 from musiscene.captions._video import sampling
 from musiscene.captions._video.analysis import analyse
-from musiscene.captions._video.sampling import leaps, sample
-from musiscene.media import Packets, Stretch
+from musiscene.captions._video.leaps import Leaps, further
+from musiscene.captions._video.sampling import sample
+from musiscene.captions._video.words import caption_text
+from musiscene.media import Packets
 from musiscene.types import Clip, Job
 
 FPS, SIZE, SHOT_S = 10, (160, 90), 6.4
@@ -115,12 +117,59 @@ def test_without_key_frames_nothing_can_be_left_out(tmp_path: Path, monkeypatch:
     assert sample(clip, Job()) is None
 
 
-def test_a_packet_as_large_as_a_key_frame_is_a_leap() -> None:
-    """One packet that stands out is found; busy stretches in which all are large, and key frames, are not."""
-    sizes = np.array([5000] + [100] * 20 + [4000] + [100] * 20 + [5000] + [3000] * 20)
-    keys = np.zeros(len(sizes), dtype=bool)
-    keys[[0, 42]] = True
-    packets = Packets(np.arange(len(sizes)) / 25, sizes, keys, np.zeros(len(sizes), dtype=bool), 100)
+def packets_of(sizes: list[int], keys: list[int], order: list[int] | None = None) -> Packets:
+    """Packets of these sizes, 25 a second, shown in `order`."""
+    shown = np.arange(len(sizes)) if order is None else np.array(order)
+    light = np.zeros(len(sizes), dtype=bool)
+    return Packets(shown / 25, np.array(sizes), np.isin(np.arange(len(sizes)), keys), light, 100)
 
-    assert leaps(packets, Stretch(0, 42)) == pytest.approx([21 / 25])
-    assert len(leaps(packets, Stretch(42, 63))) == 0
+
+def test_the_packet_that_stands_out_most_is_the_clearest_leap() -> None:
+    """Leaps are ranked by what they have more than their neighbours; busy stretches and regular key frames are none."""
+    leaps = Leaps(packets_of([5000] + [100] * 20 + [4000] + [100] * 20 + [5000] + [3000] * 41, [0, 42]))
+
+    found = leaps.between(0, 42)
+
+    assert [leap.time_s for leap in found] == pytest.approx([21 / 25])
+    assert found[0].ratio == pytest.approx(40)
+    assert leaps.between(42, 84) == []
+
+
+def test_a_cut_lies_between_pictures_that_are_shown_before_and_after_it() -> None:
+    """Where a large packet comes before pictures that are shown earlier, the middle of the time in question is told."""
+    order = [0, 1, 2, 3, 4, 5, 10, 6, 7, 8, 9, 11, 12, 13, 14, 15]
+
+    found = Leaps(packets_of([5000] + [100] * 5 + [4000] + [100] * 9, [0], order)).between(0, 16)
+
+    assert [leap.time_s for leap in found] == pytest.approx([8 / 25])
+
+
+def test_a_key_frame_that_came_early_is_a_leap() -> None:
+    """Encoders that set key frames at cuts tell where the cuts are; the others come at a fixed distance."""
+    leaps = Leaps(packets_of([5000] + [100] * 19 + [5000] + [100] * 39 + [5000] + [100] * 39, [0, 20, 60]))
+
+    assert [leap.time_s for leap in leaps.between(0, 20)] == pytest.approx([20 / 25])
+    assert leaps.between(20, 60) == []
+
+
+def test_a_second_leap_counts_when_it_is_nearly_as_clear() -> None:
+    """One of two thirds is worth a look, one of a tenth is not."""
+    sizes = [5000] + ([100] * 20 + [4000] + [100] * 20 + [2700] + [100] * 20 + [500]) + [100] * 20
+
+    found = Leaps(packets_of(sizes, [0])).between(0, len(sizes))
+
+    assert [leap.time_s for leap in further(found)] == pytest.approx([42 / 25])
+
+
+def test_a_count_that_rests_on_unseen_cuts_is_said_to_be_about_right(
+    film: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With half of the work some cuts are told by the file alone: the evidence counts them, the words say "about"."""
+    clip = media.probe(film)
+    allow(monkeypatch, clip, 0.45)
+
+    picture = analyse(clip, Job())
+
+    assert 0 < picture.cuts_unseen == picture.evidence()["cuts_unseen"] <= len(picture.cuts)
+    assert caption_text(picture).startswith("About ")
+    assert len(picture.cuts) == pytest.approx(11, abs=2)

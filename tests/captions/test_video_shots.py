@@ -107,6 +107,43 @@ def test_a_thinly_read_clip_is_survived() -> None:
     assert all(0 < cut.time_s < 36 for cut in find_cuts(reading))
 
 
+def in_parts(pictures: list[np.ndarray], times_s: list[float], **hints: tuple[float, ...]) -> Reading:
+    """What is left of a film of which only these pictures were read; every one differs from that before it."""
+    thumbs = np.stack(pictures).astype(np.uint8)
+    change, kinship = np.full(len(thumbs), 80.0), np.zeros(len(thumbs))
+    for k in range(1, len(thumbs)):
+        if (thumbs[k] == thumbs[k - 1]).all():
+            change[k], kinship[k] = 0.0, 1.0
+    return Reading(np.array(times_s), thumbs, change, kinship, (), (), (), (), share=0.5, **hints)
+
+
+def test_a_white_key_frame_between_parts_hides_no_later_cut() -> None:
+    """What follows a flash after some unseen seconds is no end of that flash."""
+    first, second, third = (np.random.default_rng(k).integers(0, 256, (18, 32, 3)) for k in range(3))
+    white = np.full((18, 32, 3), 255)
+    pictures = [first, first, first, white, second, third, third, third]
+
+    cuts = find_cuts(in_parts(pictures, [0.0, 0.1, 0.2, 6.0, 12.0, 18.0, 18.1, 18.2]))
+
+    assert [(cut.time_s, cut.kind, cut.seen) for cut in cuts] == [(6.0, "fade", True), (18.0, "cut", False)]
+
+
+@pytest.mark.parametrize(("proved", "believed"), [(4, True), (1, False)])
+def test_further_hints_of_the_file_are_believed_when_they_proved_right(proved: int, believed: bool) -> None:
+    """A second cut in a part left out is told when such hints were cuts where they could be looked at, else not."""
+    shots = [np.random.default_rng(k).integers(0, 256, (18, 32, 3)) for k in range(7)]
+    pictures = [shot for shot in shots[:6] for _ in range(5)] + [shots[6]] * 3
+    times_s = [*(np.arange(30) * 0.2), 12.0, 12.2, 12.4]
+    seen_s = [1.0, 2.0, 3.0, 4.0, 5.0]
+    tested_s = (*seen_s[:proved], *(time_s + 0.5 for time_s in seen_s[proved:4]))
+
+    cuts = find_cuts(in_parts(pictures, times_s, leaps_s=(8.0,), further_s=(10.0,), tested_s=tested_s))
+
+    unseen = [8.0, 10.0] if believed else [8.0]
+    assert [cut.time_s for cut in cuts] == pytest.approx([*seen_s, *unseen])
+    assert [cut.time_s for cut in cuts if not cut.seen] == pytest.approx(unseen)
+
+
 @pytest.mark.slow
 def test_montages_of_unseen_seeds_score_well(montages: ModuleType, tmp_path: Path) -> None:
     """On a few montages with fades, flashes and camera moves, nearly all cuts are found and hardly any is invented."""

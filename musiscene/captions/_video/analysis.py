@@ -45,6 +45,11 @@ class Picture:
         return len(self.cuts) + 1
 
     @property
+    def cuts_unseen(self) -> int:
+        """How many of the cuts lie in parts of a long film that were not looked at, and are told from around them."""
+        return sum(not cut.seen for cut in self.cuts)
+
+    @property
     def shot_lengths_s(self) -> list[float]:
         """Length of each shot in seconds."""
         edges = [0.0, *(cut.time_s for cut in self.cuts), self.duration_s]
@@ -63,6 +68,7 @@ class Picture:
             "shots": self.shots,
             "cuts_s": [round(cut.time_s, 3) for cut in self.cuts],
             "cut_kinds": [cut.kind for cut in self.cuts],
+            "cuts_unseen": self.cuts_unseen,
             "shot_lengths_s": [round(length, 3) for length in self.shot_lengths_s],
             "pace_cuts_per_min": round(self.pace_cuts_per_min, 2),
             **self.motion.evidence(),

@@ -90,7 +90,11 @@ class Reading:
     moments_s: tuple[float, ...] = ()
     """Where parts were left out: moments that stand for the whole."""
     leaps_s: tuple[float, ...] = ()
-    """Moments in the parts left out at which the file suggests a cut."""
+    """For each part left out the moment at which the file most suggests a cut."""
+    further_s: tuple[float, ...] = ()
+    """More such moments in the parts left out."""
+    tested_s: tuple[float, ...] = ()
+    """Moments of that second kind in the parts that were looked at."""
 
     @property
     def even_thumbs(self) -> NDArray[np.uint8]:
@@ -137,7 +141,14 @@ def read(clip: Clip, job: Job) -> Reading:
         keep = _Keep(max(clip.duration_s, 0.1)) if sampling is None else _KeepAt(sampling.moments(KEPT))
         reading = _accumulate(pictures, keep, max(clip.duration_s, 0.1), job)
     if sampling is not None:
-        reading = replace(reading, share=sampling.share, moments_s=sampling.moments(EVEN), leaps_s=sampling.leaps_s)
+        reading = replace(
+            reading,
+            share=sampling.share,
+            moments_s=sampling.moments(EVEN),
+            leaps_s=sampling.leaps_s,
+            further_s=sampling.further_s,
+            tested_s=sampling.tested_s,
+        )
     if not reading.frames:
         raise UnreadableMediaError(f"No frame of {clip.path.name!r} can be decoded: try to export the video again.")
     return reading

@@ -2,7 +2,8 @@
 
 A film is taken in parts that begin at key frames (here: units). Units in which something may have happened unseen are
 read whole as far as a fixed amount of work allows: the next unit begins with a picture that motion cannot make of this
-one's, or one packet is nearly as large as a key frame, as at a cut. The others are looked at for a moment at their
+one's, or a packet is nearly as large as a key frame, as at a cut. Where one packet alone tells the place of the change
+(`leaps.py`) decoding finds little more, so that such units come last. The others are looked at for a moment at their
 beginning, and what is left of the work goes to some of them, evenly spread. The amount depends on the file alone, so
 that a clip always gets the same caption. The rules and thresholds are ours.
 """
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from musiscene import media
 from musiscene.captions._video.flow import Flow
+from musiscene.captions._video.leaps import CLEAR, RATIO, Leaps, further
 from musiscene.media import Packets, Stretch
 from musiscene.types import Clip, Job
 
@@ -33,8 +35,13 @@ LOOK_S, LOOK_SHARE = 0.75, 0.5
 """How long the other units are looked at, and the most of what is left that may go into that."""
 LONGEST_UNIT_SHARE = 0.1
 """Share of the work that one unit may take; longer ones are read up to there."""
-LIKE_A_KEY, LEAP = 0.3, 3.0
-"""A packet of this share of the key frames' size, and as many times as large as its neighbours, may be a cut."""
+CHANGED = 0.35
+"""Doubt from which the first pictures of two units are taken for different shots."""
+LIKE_A_KEY = 0.3
+"""A packet that exceeds its neighbours by this share of a key frame's size may be a cut where nothing else tells so."""
+EXPLAINED, SEVERAL, ALONE = 0.35, 0.25, 0.5
+"""What is left of the doubt when one packet tells the place of a change; added for each further one, and for a large
+packet where the first pictures do not differ."""
 SCENE_CUT_TRUST = 0.6
 """Weight of the doubt about a change at a key frame that came early: the encoder itself took it for a new scene."""
 SMALL_SIDE = 160
@@ -48,13 +55,17 @@ class Sampling:
         packets: All packets of its picture.
         stretches: Those that are decoded.
         share: Share of the film's length that lies in them, 0 to 1.
-        leaps_s: Moments in what is left out at which a packet is as large as at a cut.
+        leaps_s: For each part that is left out the moment at which it most likely holds a cut, if it holds one.
+        further_s: More such moments in these parts.
+        tested_s: Moments of that second kind in the parts that are decoded whole, where it shows what they are worth.
     """
 
     packets: Packets
     stretches: tuple[Stretch, ...]
     share: float
     leaps_s: tuple[float, ...]
+    further_s: tuple[float, ...] = ()
+    tested_s: tuple[float, ...] = ()
 
     def moments(self, count: int) -> tuple[float, ...]:
         """Times evenly spaced over what is seen for longer than a look: units may begin black, or at rest."""
@@ -86,12 +97,21 @@ def sample(clip: Clip, job: Job) -> Sampling | None:
     units = _units(packets)
     if len(units) < LEAST_UNITS:
         return None
-    stretches = _chosen(packets, units, _doubts(packets, units, _kinships(clip, packets, units, job)))
+    leaps = Leaps(packets)
+    doubts = _doubts(packets, units, _kinships(clip, packets, units, job), leaps)
+    stretches = _chosen(packets, units, doubts)
     step_s = float(np.ptp(packets.times_s)) / max(1, len(packets.times_s) - 1)
     seen_s = sum((part.last - part.first) * step_s for part in stretches)
-    unseen = [Stretch(part.last, unit.last) for part, unit in zip(stretches, units, strict=True)]
-    leaps_s = sorted(float(time_s) for part in unseen for time_s in leaps(packets, part))
-    return Sampling(packets, tuple(stretches), min(1.0, seen_s / max(clip.duration_s, 1e-3)), tuple(leaps_s))
+    leaps_s, further_s, tested_s = [], [], []
+    for part, unit in zip(stretches, units, strict=True):
+        if part.last == unit.last:
+            tested_s += [leap.time_s for leap in further(leaps.between(unit.first, unit.last))]
+        else:
+            found = leaps.between(part.last - 1, unit.last)
+            leaps_s += [leap.time_s for leap in found[:1]]
+            further_s += [leap.time_s for leap in further(found)]
+    share = min(1.0, seen_s / max(clip.duration_s, 1e-3))
+    return Sampling(packets, tuple(stretches), share, tuple(leaps_s), tuple(sorted(further_s)), tuple(sorted(tested_s)))
 
 
 def _units(packets: Packets) -> list[Stretch]:
@@ -126,27 +146,25 @@ def _kinships(clip: Clip, packets: Packets, units: Sequence[Stretch], job: Job) 
     return found
 
 
-def _doubts(packets: Packets, units: Sequence[Stretch], kinships: NDArray[np.float64]) -> NDArray[np.float64]:
+def _doubts(
+    packets: Packets, units: Sequence[Stretch], kinships: NDArray[np.float64], leaps: Leaps
+) -> NDArray[np.float64]:
     """How much may have happened unseen in each unit, 0 (nothing) to about 1.5."""
     doubts = np.where(np.isnan(kinships), 0.5, 1.0 - np.clip(kinships, 0.0, 1.0))
-    lengths = np.array([unit.last - unit.first for unit in units])
-    early = lengths < 0.98 * lengths.max()
-    doubts = np.where(early, SCENE_CUT_TRUST, 1.0) * doubts
+    large = LIKE_A_KEY * float(np.median(packets.sizes[packets.keys]))
     for k, unit in enumerate(units):
-        doubts[k] += 0.5 * bool(len(leaps(packets, unit)))
+        changed = doubts[k] > CHANGED
+        if unit.last < len(leaps.early) and leaps.early[unit.last]:
+            doubts[k] *= SCENE_CUT_TRUST
+        found = [leap for leap in leaps.between(unit.first, unit.last) if leap.ratio >= RATIO]
+        clear = [leap for leap in found if leap.excess >= CLEAR * found[0].excess]
+        if not changed:
+            doubts[k] += ALONE * any(leap.excess >= large for leap in clear)
+        elif len(clear) == 1:
+            doubts[k] *= EXPLAINED
+        else:
+            doubts[k] += SEVERAL * max(0, len(clear) - 1)
     return doubts
-
-
-def leaps(packets: Packets, part: Stretch) -> NDArray[np.float64]:
-    """Times of the packets of a part that stand out from their neighbours and are about as large as key frames."""
-    inside = part.first + np.flatnonzero(~(packets.light | packets.keys)[part.first : part.last])
-    if len(inside) < 3:
-        return np.zeros(0)
-    sizes = packets.sizes[inside].astype(np.float64)
-    padded = np.pad(sizes, 4, mode="reflect" if len(sizes) > 4 else "edge")
-    around = np.median(np.lib.stride_tricks.sliding_window_view(padded, 9), axis=1)
-    large = sizes > LIKE_A_KEY * float(np.median(packets.sizes[packets.keys]))
-    return np.asarray(packets.times_s[inside[large & (sizes > LEAP * around)]])
 
 
 def _chosen(packets: Packets, units: Sequence[Stretch], doubts: NDArray[np.float64]) -> list[Stretch]:

@@ -31,14 +31,22 @@ LONG_BLANK_S = 2.0
 COLLAPSE, DIP_S = 0.35, 0.6
 """In a fade contrast falls below this share of what it was, within this time before and after."""
 SHORTEST_SHOT_S = 0.2
+LEAST_TESTED, TESTED_S = 4, 0.25
+"""Further moments at which the file suggests cuts are believed when this many of their kind were looked at and half of
+them proved to be cuts, within this time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """A change of shot: its moment (the middle of a gradual one) and its kind, "cut", "fade" or "dissolve"."""
+    """A change of shot: its moment (the middle of a gradual one) and its kind, "cut", "fade" or "dissolve".
+
+    One that was not `seen` lies in a part of a long film that was left out: the pictures around that part tell that
+    there is one, the file's packets where.
+    """
 
     time_s: float
     kind: str
+    seen: bool = True
 
 
 def find_cuts(reading: Reading, job: Job | None = None) -> list[Cut]:
@@ -52,13 +60,14 @@ def find_cuts(reading: Reading, job: Job | None = None) -> list[Cut]:
     finder = _Finder(reading)
     hard, flashes = finder.without_flashes(finder.hard())
     fades, hard = finder.fades(hard, flashes)
-    cuts = [*(Cut(finder.moment(i), "cut") for i in hard), *fades]
+    cuts = [*(finder.cut(i) for i in hard), *fades]
     known_s = [*(cut.time_s for cut in cuts), *(float(reading.times_s[i]) for i in flashes)]
     dips = finder.dips(known_s)
     cuts, known_s = cuts + dips, known_s + [cut.time_s for cut in dips]
     fades_s = [cut.time_s for cut in cuts if cut.kind == "fade"]
     dissolves = find_dissolves(reading, finder.blank, known_s, fades_s, job or Job())
     cuts += [Cut(time_s, "dissolve") for time_s in dissolves]
+    cuts += finder.further(cuts)
     return _spaced(sorted(cuts, key=lambda cut: cut.time_s))
 
 
@@ -99,13 +108,26 @@ class _Finder:
         new = ((kinship < MOST_KINSHIP) & (r.change >= LEAST_CHANGE)) | alone
         return [int(i) for i in np.flatnonzero(new) if i > 0]
 
-    def moment(self, i: int) -> float:
-        """When the shot began that frame `i` is the first seen of: in a part left out, where the file suggests it."""
-        if self._left_out(i):
-            within = [time_s for time_s in self._r.leaps_s if self._t[i - 1] < time_s < self._t[i]]
-            if within:
-                return within[-1]
-        return float(self._t[i])
+    def cut(self, i: int) -> Cut:
+        """The cut that frame `i` is the first seen behind: in a part left out, where the file suggests it."""
+        if not self._left_out(i):
+            return Cut(float(self._t[i]), "cut")
+        within = [time_s for time_s in self._r.leaps_s if self._t[i - 1] < time_s < self._t[i]]
+        return Cut(within[-1] if within else float(self._t[i]), "cut", seen=False)
+
+    def further(self, cuts: list[Cut]) -> list[Cut]:
+        """More cuts in the parts left out that hold one, where the file's hints proved right in what was looked at."""
+        known_s = np.array([cut.time_s for cut in cuts])
+        tested = [known_s.size and np.abs(known_s - time_s).min() < TESTED_S for time_s in self._r.tested_s]
+        if len(tested) < LEAST_TESTED or sum(map(bool, tested)) < len(tested) / 2:
+            return []
+        found = []
+        for time_s in self._r.further_s:
+            i = int(np.searchsorted(self._t, time_s - 1e-3))
+            inside = 0 < i < self._r.frames and (known_s > self._t[i - 1]) & (known_s <= self._t[i])
+            if np.any(inside):
+                found.append(Cut(time_s, "cut", seen=False))
+        return found
 
     def _left_out(self, i: int) -> bool:
         """Whether a part of the film in front of frame `i` was left out."""
@@ -129,6 +151,9 @@ class _Finder:
         start, end = np.searchsorted(self._t, [self._t[first] - FLASH_S / 2, self._t[first] + FLASH_S])
         # In a fade the frames next to the blank one are faint and look alike: compare with a full picture.
         start = min(int(start), first - 1)
+        # What lies behind a part that was left out did not come soon.
+        reach = range(first + 1, min(int(end), self._r.frames - 1) + 1)
+        end = next((k - 1 for k in reach if self._left_out(k)), end)
         before = start + int(np.argmax(self._spread[start:first]))
         flashed = self._mean[first].mean() - self._mean[before].mean() > 25
         for after in range(min(int(end), self._r.frames - 1), first, -1):
