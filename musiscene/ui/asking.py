@@ -16,6 +16,7 @@ from musiscene.registry import BackendSpec
 from musiscene.types import Job
 from musiscene.ui.availability import Availability
 from musiscene.ui.comparison import Comparison
+from musiscene.ui.comparison_file import save
 from musiscene.ui.exchange import Exchange, State
 from musiscene.ui.texts import PageError
 from musiscene.ui.turnstile import Turnstile
@@ -92,7 +93,7 @@ class Asker:
         with comparison.changing():
             exchange.state, exchange.error = state, error
         try:
-            comparison.save()
+            save(comparison)
         except StorageError as problem:
             _log.warning("%s", problem)
 

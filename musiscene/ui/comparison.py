@@ -1,11 +1,11 @@
 """One comparison: a clip, its captions, their soundtracks, and what people gave them. It lives in one folder.
 
 The folder's unguessable name (the token) is the only key to it: who does not have the token sees nothing of it.
+How it is written there and opened again is in `comparison_file`.
 """
 
 from __future__ import annotations
 
-import json
 import secrets
 import shutil
 import threading
@@ -13,12 +13,12 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from musiscene import media
 from musiscene.captions._language.brief import shorten
-from musiscene.errors import MusisceneError, StorageError
+from musiscene.errors import MusisceneError
 from musiscene.pipeline import (
     CaptionPart,
     CaptionReady,
@@ -33,7 +33,7 @@ from musiscene.sources import Sources, open_sources
 from musiscene.types import Caption, CaptionKind, CaptionSet, Clip, Rendition
 from musiscene.ui.beginnings import Beginning, write_beginning
 from musiscene.ui.exchange import Exchange
-from musiscene.ui.sharing import Hold, Stamp, merged_scores, scores_in, stamp_of, writing
+from musiscene.ui.sharing import Hold, Stamp
 from musiscene.ui.texts import PageError, title_of
 
 LONGEST_CAPTION = 2000
@@ -42,7 +42,6 @@ LONGEST_CAPTION = 2000
 PEAKS = 400
 """Points of a drawn waveform."""
 
-STATE_FILE = "comparison.json"
 BEGINNINGS = "beginnings"
 """Folder of what can be listened to before it is finished."""
 
@@ -126,7 +125,8 @@ class Comparison:
         self.work = Work()
         self.hold: Hold | None = None
         """The right to work on it, while it is worked on."""
-        self._saving = threading.Lock()
+        self.saving = threading.Lock()
+        """Held while its file is written."""
         self.saved: Stamp = None
         """The version of its file that this is; another one was written by another page process."""
         self.stop = threading.Event()
@@ -321,74 +321,6 @@ class Comparison:
         """Remove the files of what was listened to before it was finished."""
         shutil.rmtree(self.folder / BEGINNINGS, ignore_errors=True)
 
-    def save(self) -> None:
-        """Write the state beside the files, so that it can be opened again.
-
-        Raises:
-            StorageError: The disk refused.
-        """
-        path = self.folder / STATE_FILE
-        with self._saving, writing(self.folder):
-            theirs = None if stamp_of(path) == self.saved else scores_in(path)
-            with self._changed:
-                if theirs is not None:  # rated in another page process meanwhile
-                    self.scores = merged_scores(self.scores_before, self.scores, theirs)
-                self.scores_before = {person: dict(given) for person, given in self.scores.items()}
-                document = self.as_dict()
-            with media.atomic_path(path) as part:
-                part.write_text(json.dumps(document, ensure_ascii=False, indent=1), "utf-8")
-            self.saved = stamp_of(path)
-
-    @property
-    def outdated(self) -> bool:
-        """Whether another page process has written it since, and nothing of it is under way here."""
-        if self.active or not self._saving.acquire(blocking=False):
-            return False
-        try:
-            return stamp_of(self.folder / STATE_FILE) != self.saved
-        finally:
-            self._saving.release()
-
-    def as_dict(self) -> dict[str, Any]:
-        """Everything that is needed to open it again, JSON-ready; paths are relative to the folder."""
-        return {
-            "clip": {"path": self.clip.path.relative_to(self.folder).as_posix(), "name": self.clip_name},
-            "clip_hash": self.clip_hash,
-            "reference": None
-            if self.reference is None
-            else {"path": self.reference.path.relative_to(self.folder).as_posix(), "name": self.reference_name},
-            "captions": {kind: _caption_dict(caption) for kind, caption in self.captions.items()},
-            "written": {kind: _caption_dict(caption) for kind, caption in self.written.items()},
-            "unavailable": dict(self.unavailable),
-            "tracks": [
-                {
-                    "id": track.id,
-                    "letter": track.letter,
-                    "kind": track.kind,
-                    "take": track.take,
-                    "state": track.state,
-                    "reason": track.reason,
-                    "peaks": track.peaks,
-                    "rendition": None if track.rendition is None else self._rendition_dict(track.rendition),
-                }
-                for track in self.tracks
-            ],
-            "original": self.original,
-            "options": self.options,
-            "briefs": dict(self.briefs),
-            "seed": self.seed,
-            "questions": [exchange.as_dict() for exchange in self.questions],
-            "blind": self.blind,
-            "scores": self.scores,
-            "made_at": self.made_at,
-        }
-
-    def _rendition_dict(self, rendition: Rendition) -> dict[str, Any]:
-        return {
-            **rendition.as_dict(self.folder),
-            "caption": {"kind": rendition.kind, **_caption_dict(rendition.caption)},
-        }
-
 
 class _Change:
     def __init__(self, comparison: Comparison) -> None:
@@ -401,65 +333,6 @@ class _Change:
         self._comparison.version += 1
         self._comparison._changed.notify_all()
         self._comparison._changed.release()
-
-
-def open_folder(folder: Path, probe: Any) -> Comparison:
-    """The comparison that was saved in `folder`.
-
-    Args:
-        folder: Of one comparison.
-        probe: Path -> Clip.
-
-    Raises:
-        StorageError: It is not there, or cannot be read.
-        MediaError: Its clip cannot be read any more.
-    """
-    saved = stamp_of(folder / STATE_FILE)
-    try:
-        document = json.loads((folder / STATE_FILE).read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise StorageError("These results are not here any more.") from error
-    clip = probe(folder / document["clip"]["path"])
-    comparison = Comparison(folder, clip, document["clip"]["name"], document.get("clip_hash", ""))
-    if document["reference"]:
-        comparison.reference = probe(folder / document["reference"]["path"])
-        comparison.reference_name = document["reference"]["name"]
-    comparison.captions = CaptionSet(_caption(kind, value) for kind, value in document["captions"].items())
-    comparison.written = CaptionSet(_caption(kind, value) for kind, value in document["written"].items())
-    comparison.unavailable = {CaptionKind(kind): reason for kind, reason in document["unavailable"].items()}
-    comparison.tracks = [_track(value, folder) for value in document["tracks"]]
-    comparison.original = document["original"]
-    comparison.options = document["options"]
-    comparison.briefs = {CaptionKind(kind): value for kind, value in document["briefs"].items()}
-    comparison.seed, comparison.blind = document["seed"], document["blind"]
-    comparison.questions = [Exchange.read(value) for value in document.get("questions", ())]
-    comparison.scores, comparison.made_at = document["scores"], document["made_at"]
-    comparison.scores_before = {person: dict(given) for person, given in comparison.scores.items()}
-    comparison.saved = saved
-    if comparison.tracks:
-        comparison.work.phase = "done"
-    return comparison
-
-
-def take_file(source: Path, folder: Path, name: str) -> Path:
-    """Put `source` into `folder` under a safe form of `name`; a link where the disk can, else a copy.
-
-    Raises:
-        StorageError: The disk refused.
-    """
-    plain = PureWindowsPath(name).name
-    safe = "".join(char if char.isprintable() and char not in '<>:"/\\|?*' else "_" for char in plain).strip(". ")
-    stem, suffix = Path(safe).stem[:80] or "clip", Path(safe).suffix[:12]
-    target = folder / f"{stem}{suffix}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            target.hardlink_to(source)
-        except OSError:
-            shutil.copyfile(source, target)
-    except OSError as error:
-        raise StorageError(f"{plain} cannot be kept for working on it: {error.strerror}.") from error
-    return target
 
 
 def _edited(caption: Caption, written: Caption, text: str) -> Caption:
@@ -480,39 +353,3 @@ def waveform_peaks(clip: Clip, duration_s: float | None = None) -> list[int]:
     heights = abs(media.waveform_envelope(waveform, PEAKS)).max(axis=1)
     top = float(heights.max()) if len(heights) else 0.0
     return [round(100 * float(height) / top) if top > 0 else 0 for height in heights]
-
-
-def _caption_dict(caption: Caption) -> dict[str, Any]:
-    return {**caption.as_dict(), "prompt": caption.prompt}
-
-
-def _caption(kind: str, value: Mapping[str, Any]) -> Caption:
-    return Caption(
-        CaptionKind(kind), value["text"], value["backend"], value["prompt"], value["seconds"], value["evidence"]
-    )
-
-
-def _track(value: Mapping[str, Any], folder: Path) -> Track:
-    kind = CaptionKind(value["kind"])
-    track = Track(value["id"], value["letter"], kind, value["take"], value["state"], reason=value["reason"])
-    track.peaks = value["peaks"]
-    if track.state in ("waiting", "working"):  # the work ended with the server
-        track.state, track.reason = "failed", STOPPED
-    stored = value["rendition"]
-    if stored:
-        track.rendition = Rendition(
-            kind=kind,
-            caption=_caption(kind, stored["caption"]),
-            backend=stored["backend"],
-            seed=stored["seed"],
-            loudness_lufs=float("-inf") if stored["loudness_lufs"] is None else stored["loudness_lufs"],
-            true_peak_dbtp=float("-inf") if stored["true_peak_dbtp"] is None else stored["true_peak_dbtp"],
-            duration_s=stored["duration_s"],
-            seconds=stored["seconds"],
-            audio=folder / stored["audio"],
-            video=folder / stored["video"] if stored["video"] else None,
-            midi=folder / stored["midi"] if stored["midi"] else None,
-            take=value["take"],
-            provenance=stored["provenance"],
-        )
-    return track

@@ -1,4 +1,4 @@
-"""The desk: opens comparisons by their token, does their work in the background, and keeps ratings.
+"""The desk: opens comparisons by their token, begins and ends their work, and keeps ratings.
 
 Work belongs to its comparison, not to the browser's connection: a page that is reloaded finds it going on.
 """
@@ -19,10 +19,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from musiscene import media, workspace
-from musiscene.errors import MusisceneError, Stopped, StorageError, explain
+from musiscene import workspace
+from musiscene.errors import MusisceneError, StorageError
 from musiscene.pipeline import Pipeline, ScoreOptions
-from musiscene.profiles import Profile, choose
 from musiscene.registry import find_generator
 from musiscene.settings import Settings
 from musiscene.study.store import Rating, RatingStore, Summary
@@ -30,10 +29,12 @@ from musiscene.types import CaptionKind, CaptionSet
 from musiscene.ui.asking import Asker
 from musiscene.ui.availability import Availability
 from musiscene.ui.choices import Choices
-from musiscene.ui.comparison import STATE_FILE, STOPPED, Comparison, Phase, open_folder, take_file, waveform_peaks
+from musiscene.ui.comparison import Comparison
+from musiscene.ui.comparison_file import STATE_FILE, open_folder, outdated, save, take_file
 from musiscene.ui.sharing import try_hold
-from musiscene.ui.texts import GoneError, PageError, Texts, Translated, duration_words
+from musiscene.ui.texts import GoneError, PageError, Texts, duration_words
 from musiscene.ui.turnstile import Turnstile
+from musiscene.ui.working import Worker, profile_of
 
 _log = logging.getLogger(__name__)
 
@@ -56,9 +57,10 @@ class Desk:
         # Each piece of work uses two or three threads of its own, so two of them fill a small machine.
         # Where another machine does the heavy part, most of it is waiting.
         places = max(2, (os.cpu_count() or 2) // 2)
-        self._turnstile = Turnstile(max(4, places) if settings.backend_url else places)
+        self.turnstile = Turnstile(max(4, places) if settings.backend_url else places)
+        self._worker = Worker(pipeline, self.turnstile)
         self.availability = Availability(pipeline.pool)
-        self.asker = Asker(pipeline, self._turnstile, self.availability)
+        self.asker = Asker(pipeline, self.turnstile, self.availability)
 
     # -- opening -------------------------------------------------------------------------------------------------
 
@@ -73,7 +75,7 @@ class Desk:
             kept = take_file(path, folder / "source", name)
             comparison = Comparison(folder, self.pipeline.probe(kept), name)
             _ = comparison.sources  # refuses a file with nothing to see and nothing to hear
-            comparison.save()
+            save(comparison)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
@@ -87,7 +89,7 @@ class Desk:
         """
         with self._lock:
             comparison = self._open.get(token)
-            if comparison is not None and comparison.folder.is_dir() and not comparison.outdated:
+            if comparison is not None and comparison.folder.is_dir() and not outdated(comparison):
                 self._open.move_to_end(token)
                 return comparison
         folder = self.settings.work_dir / token
@@ -101,7 +103,7 @@ class Desk:
     def _remember(self, comparison: Comparison) -> Comparison:
         with self._lock:
             known = self._open.setdefault(comparison.token, comparison)
-            if not known.folder.is_dir() or known.outdated:
+            if not known.folder.is_dir() or outdated(known):
                 known = self._open[comparison.token] = comparison
             idle = [token for token, other in self._open.items() if not other.work.busy and other is not known]
             for token in idle[: max(0, len(self._open) - OPEN_AT_MOST)]:
@@ -131,7 +133,7 @@ class Desk:
                 raise
             comparison.captions, comparison.written, comparison.unavailable = CaptionSet(), CaptionSet(), {}
             comparison.work.phase = "idle"
-        comparison.save()
+        save(comparison)
         return comparison
 
     def _fresh(self, comparison: Comparison, *, keep_captions: bool) -> Comparison:
@@ -230,7 +232,7 @@ class Desk:
                 raise PageError("busy")
             comparison.captions = captions
             comparison.stop = threading.Event()
-            profile = self._profile(choices)
+            profile = profile_of(self.pipeline, choices)
             engine = choices.generator or profile.generator
             comparison.options = {**choices.as_dict(), "engine": engine, "profile": profile.name}
             comparison.blind = choices.blind
@@ -258,7 +260,7 @@ class Desk:
         threading.Thread(
             target=copy_context().run,  # with the visitor's request, for whoever lends a GPU
             args=(
-                self._work,
+                self._worker.work,
                 comparison,
                 choices,
                 options,
@@ -273,7 +275,7 @@ class Desk:
     def _check_melody(self, comparison: Comparison, choices: Choices) -> None:
         if not choices.melody:
             return
-        name = choices.generator or self._profile(choices).generator
+        name = choices.generator or profile_of(self.pipeline, choices).generator
         if not find_generator(name).follows_melody:
             raise PageError("melody_engine", name=name)
         if comparison.sources.sound is None:
@@ -282,9 +284,6 @@ class Desk:
     def stop(self, comparison: Comparison) -> None:
         """Stop the work on this comparison, and on no other."""
         comparison.stop.set()
-
-    def _profile(self, choices: Choices) -> Profile:
-        return choose(choices.profile, self.pipeline.pool.options) if choices.profile else self.pipeline.profile
 
     def imagine(self, comparison: Comparison) -> Comparison:
         """Write the scene of a silent clip from its picture, and leave everything else as it is.
@@ -301,104 +300,6 @@ class Desk:
             before, kinds=before.kinds | scene, captioners={**before.captioners, CaptionKind.MSI: spec.name}
         )
         return self.start(comparison, choices, describe=True, score=False, again=scene)
-
-    def _work(
-        self,
-        comparison: Comparison,
-        choices: Choices,
-        options: ScoreOptions,
-        describe: frozenset[CaptionKind] | None,
-        score: bool,
-    ) -> None:
-        phase: Phase = "done"
-        error: MusisceneError | str = ""
-        try:
-            with self._turnstile.turn(comparison.stop, lambda ahead: _set_waiting(comparison, ahead)):
-                if describe is not None:
-                    self._describe(comparison, choices, describe)
-                if score:
-                    self._score(comparison, choices, options)
-        except Stopped:
-            phase = "stopped"
-        except Exception as problem:  # noqa: BLE001 - whatever happens in this thread has to reach the page in words
-            phase = "idle"
-            error = (
-                problem
-                if isinstance(problem, Translated)
-                else explain(problem, "making the soundtracks" if score else "writing the captions")
-            )
-        with comparison.changing():
-            if comparison.hold is not None:
-                comparison.hold.release()
-            comparison.writing, comparison.partial = {}, {}
-            comparison.tracks = [
-                track
-                if track.state in ("ready", "failed")
-                else replace(track, state="failed", reason=STOPPED, beginning=None, peaks=[])
-                for track in comparison.tracks
-            ]
-            comparison.work = replace(
-                comparison.work, phase=phase, busy=False, ahead=0, seconds_left=None, note="", error=error
-            )
-        comparison.drop_beginnings()
-        try:
-            comparison.save()
-        except StorageError as problem:
-            with comparison.changing():
-                comparison.work.error = problem
-
-    def _describe(self, comparison: Comparison, choices: Choices, kinds: frozenset[CaptionKind]) -> None:
-        with comparison.changing():
-            comparison.work.phase, comparison.work.seconds_left = "captions", None
-        for event in self.pipeline.describe(
-            comparison.sources,
-            kinds=kinds,
-            captioners={**self._profile(choices).captioners, **choices.captioners},
-            known=comparison.captions,
-            prompts=choices.prompts,
-            stop=comparison.stop,
-        ):
-            comparison.apply(event)
-        comparison.save()
-
-    def _score(self, comparison: Comparison, choices: Choices, options: ScoreOptions) -> None:
-        kinds = [kind for kind in CaptionKind if kind in choices.kinds and kind in comparison.captions]
-        if not kinds:
-            reasons = " ".join(comparison.unavailable.values())
-            raise PageError("need_captions", after=reasons)
-        with comparison.changing():
-            comparison.work.phase, comparison.work.seconds_left = "soundtracks", None
-            comparison.planned_s = self.pipeline.score_duration(comparison.sources, options.duration_s)
-            comparison.plan_tracks(kinds, options.takes, shuffle=comparison.blind)
-        self._keep_original(comparison, options)
-        for event in self.pipeline.score(
-            comparison.sources,
-            comparison.captions,
-            comparison.folder / "results",
-            kinds=frozenset(kinds),
-            generator=choices.generator or self._profile(choices).generator,
-            options=options,
-            stop=comparison.stop,
-        ):
-            comparison.apply(event)
-
-    def _keep_original(self, comparison: Comparison, options: ScoreOptions) -> None:
-        """Write what is heard without us, as loud as the soundtracks are, so that loudness decides nothing."""
-        own = comparison.clip if comparison.clip.has_sound else comparison.reference
-        if own is None:
-            return
-        duration_s = self.pipeline.score_duration(comparison.sources, options.duration_s)
-        try:
-            audio = media.read_audio(own, stereo=True, duration_s=duration_s)
-            levelled, _ = media.normalize_loudness(audio.waveform, audio.sample_rate)
-            path = comparison.folder / "original.wav"
-            media.write_wav(path, levelled, audio.sample_rate)
-            peaks = waveform_peaks(self.pipeline.probe(path))
-        except MusisceneError as error:
-            _log.warning("no original sound to compare with: %s", error)
-            return
-        with comparison.changing():
-            comparison.original = {"peaks": peaks, "is_reference": own is comparison.reference}
 
     def follow(self, comparison: Comparison, interval_s: float = 0.12) -> Iterator[Comparison]:
         """Yield `comparison` whenever it has changed (but not more often than `interval_s`) until its work is done."""
@@ -457,7 +358,7 @@ class Desk:
         )
         with comparison.changing():
             comparison.scores.setdefault(person, {})[track.id] = {"score": score, "comment": comment.strip()}
-        comparison.save()
+        save(comparison)
 
     def summaries(self, comparison: Comparison) -> tuple[list[Summary], list[Summary]]:
         """Of this clip and of every clip, kinds in their order; empty lists when the database cannot be read."""
@@ -479,11 +380,6 @@ def app_version() -> str:
         return version("musiscene")
     except PackageNotFoundError:
         return "unknown"
-
-
-def _set_waiting(comparison: Comparison, ahead: int) -> None:
-    with comparison.changing():
-        comparison.work.phase, comparison.work.ahead = "waiting", ahead
 
 
 def _stop_if_abandoned(comparison: Comparison, *stops: threading.Event) -> None:

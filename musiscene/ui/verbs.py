@@ -252,7 +252,7 @@ class Verbs:
         try:
             spec = find_generator(desk.pipeline.profile.generator)
             wanted = ScoreRequest(Caption(CaptionKind.FUSION, text, backend="words"), duration_s, seed=seed)
-            with desk._turnstile.turn(stop, lambda ahead: told.put({"progress": "waiting", "ahead": ahead})):
+            with desk.turnstile.turn(stop, lambda ahead: told.put({"progress": "waiting", "ahead": ahead})):
                 (made,) = desk.pipeline.pool.generator(spec).generate([wanted], job)
             waveform, loudness = media.normalize_loudness(made.waveform, made.sample_rate)
             folder = workspace.new_folder(desk.settings.work_dir)

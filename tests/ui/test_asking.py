@@ -14,7 +14,8 @@ from musiscene.registry import BackendSpec, Pool
 from musiscene.types import CaptionKind, Clip, Job
 from musiscene.ui.ask_view import ask_view
 from musiscene.ui.choices import Choices
-from musiscene.ui.comparison import Comparison, open_folder
+from musiscene.ui.comparison import Comparison
+from musiscene.ui.comparison_file import open_folder
 from musiscene.ui.desk import Desk
 from musiscene.ui.texts import LANGUAGES
 

@@ -15,6 +15,7 @@ from musiscene.settings import Settings
 from musiscene.types import CaptionKind
 from musiscene.ui.choices import Choices
 from musiscene.ui.comparison import Comparison
+from musiscene.ui.comparison_file import document_of
 from musiscene.ui.desk import Desk
 
 PERSON = "0123456789abcdef"
@@ -193,7 +194,7 @@ def test_a_comparison_can_be_opened_again_from_its_folder(desk: Desk, clip_path:
     again = Desk(desk.settings, desk.pipeline, desk.store).find(first.token)
 
     assert again is not first
-    assert again.as_dict() == first.as_dict()
+    assert document_of(again) == document_of(first)
     assert [track.rendition for track in again.tracks] and again.scores[PERSON][first.tracks[1].id]["score"] == 80
 
 
