@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from musiscene.errors import RequestError
+from musiscene.metrics.json_lines import read_objects
 
 ID_KEYS = ("id", "clip", "clip_id", "name", "audio_name", "video_id")
 TEXT_KEYS = ("captions", "references", "caption", "text", "reference", "candidate", "prediction", "pred")
@@ -41,20 +41,8 @@ def read_captions(path: Path) -> dict[str, tuple[str, ...]]:
     Raises:
         RequestError: The file is not there, or a line is not as it should be; the message names it.
     """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")  # a text may hold other separators of lines
-    except OSError as error:
-        raise RequestError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except UnicodeDecodeError as error:
-        raise RequestError(f"{path} is not a text file in UTF-8.") from error
     texts: dict[str, tuple[str, ...]] = {}
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            entry = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise RequestError(f"Line {number} of {path} is not JSON. One object is expected on each line.") from error
+    for number, entry in read_objects(path, '{"id": "a", "caption": "..."}'):
         name, found = _entry(entry, number, path)
         texts[name] = (*texts.get(name, ()), *found)
     if not texts:
@@ -62,9 +50,7 @@ def read_captions(path: Path) -> dict[str, tuple[str, ...]]:
     return texts
 
 
-def _entry(entry: Any, number: int, path: Path) -> tuple[str, tuple[str, ...]]:
-    if not isinstance(entry, dict):
-        raise RequestError(f'Line {number} of {path} is not an object like {{"id": "a", "caption": "..."}}.')
+def _entry(entry: Mapping[str, Any], number: int, path: Path) -> tuple[str, tuple[str, ...]]:
     name = next((str(entry[key]) for key in ID_KEYS if entry.get(key) not in (None, "")), f"line {number}")
     for key in TEXT_KEYS:
         value = entry.get(key)

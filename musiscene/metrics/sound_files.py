@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from musiscene import media
 from musiscene.errors import RequestError, UnreadableMediaError
+from musiscene.metrics.json_lines import read_objects
 from musiscene.types import Job, Limits
 
 _TEXTS = frozenset(
@@ -130,19 +130,12 @@ def list_sounds(source: Path) -> tuple[Sound, ...]:
 
 
 def _manifest(path: Path) -> list[Sound]:
+    example = '{"id": "a", "path": "a.wav"}'
     sounds = []
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RequestError(f"{path} is neither a folder nor a manifest in JSON Lines.") from error
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            entry = json.loads(line)
-            sounds.append(Sound(str(entry["id"]), path.parent / str(entry["path"])))
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise RequestError(f'Line {number} of {path} is not like {{"id": "a", "path": "a.wav"}}.') from error
+    for number, entry in read_objects(path, example):
+        if not {"id", "path"} <= entry.keys():
+            raise RequestError(f"Line {number} of {path} is not like {example}.")
+        sounds.append(Sound(str(entry["id"]), path.parent / str(entry["path"])))
     return sounds
 
 

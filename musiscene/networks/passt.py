@@ -7,7 +7,7 @@ evaluation nothing is dropped out, so patchout itself has no part here.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -41,16 +41,17 @@ def _triangles() -> Tensor:
     return torch.from_numpy(weights.T.astype(np.float32))
 
 
-def spectrogram(waves: Tensor) -> Tensor:
+def spectrogram(waves: Tensor, triangles: Tensor | None = None) -> Tensor:
     """The network's input `(batch, 128, frames)` from mono sound at 32 kHz, `(batch, samples)`.
 
-    Pre-emphasis, power spectrum, mel triangles up to 15 kHz, logarithm, and the authors' scaling.
+    Pre-emphasis, power spectrum, mel triangles up to 15 kHz (`triangles`, where they are on the device of `waves`
+    already), logarithm, and the authors' scaling.
     """
     emphasised = waves[:, 1:] - 0.97 * waves[:, :-1]
     window = torch.hann_window(_WINDOW, periodic=False, device=waves.device)
     spectrum = torch.stft(emphasised, _FFT, _HOP, _WINDOW, window, center=True, pad_mode="reflect", return_complex=True)
     power = spectrum.real.square() + spectrum.imag.square()
-    bands = _triangles().to(waves.device) @ power
+    bands = (_triangles().to(waves.device) if triangles is None else triangles) @ power
     return ((bands + 1e-5).log() + 4.5) / 5.0
 
 
@@ -178,6 +179,10 @@ class Passt:
     network: PasstNetwork
     source: str = ""
     device: str = "cpu"
+    _triangles: Tensor = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_triangles", _triangles().to(self.device))
 
     @property
     def input_s(self) -> int:
@@ -193,7 +198,7 @@ class Passt:
             check: Called between blocks; may raise to stop.
         """
         batch = torch.from_numpy(np.ascontiguousarray(waves, np.float32)).to(self.device)
-        classified: NDArray[np.float32] = self.network(spectrogram(batch), check).float().cpu().numpy()
+        classified: NDArray[np.float32] = self.network(spectrogram(batch, self._triangles), check).float().cpu().numpy()
         return classified
 
 
