@@ -62,7 +62,7 @@ def test_nothing_tells_before_all_are_rated(
     press(page, "both")
     expect(page.locator(".ms-track[data-state=ready]")).to_have_count(4)
     page.wait_for_function("[...window.musiscene.switcher.sounds.values()].every((sound) => sound.buffer)")
-    expect(page.locator(".ms-card textarea:visible")).to_have_count(0)
+    expect(page.locator(".ms-card:visible")).to_have_count(0)
     expect(page.get_by_role("link", name="Download all")).to_be_hidden()
     assert page.request.get(page.url.replace("/?c=", "/musiscene/zip/")).status == 403
 

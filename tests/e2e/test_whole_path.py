@@ -40,7 +40,10 @@ def test_from_a_file_to_a_rating(page: Page, server: Server, clip: Path) -> None
     expect(page.locator(".ms-track[data-state=ready]")).to_have_count(4)
     expect(page.locator(".ms-track .ms-prompt").first).to_contain_text("waltz for two cellos")
     expect(page.locator(".ms-question")).to_have_text("How well does the music suit the video?")
-    expect(page.locator(".ms-track .ms-downloads").first).to_have_text("MP4WAVMID")
+    expect(page.locator(".ms-track .ms-downloads").first).to_have_text("MP4WAVMIDI")
+    page.get_by_role("link", name="Listen and rate").click()
+    expect(page.locator("#ms-compare")).to_be_focused()
+    expect(page.locator(".ms-player")).to_be_in_viewport()
 
     slider = page.locator(".ms-track .ms-score").nth(3)
     slider.focus()

@@ -65,6 +65,17 @@ def test_captions_are_shown_with_their_evidence_in_words(comparison: Comparison)
     assert not card["edited"]
 
 
+def test_measurements_read_like_words(comparison: Comparison) -> None:
+    """What was not found and what only programs need is left out, and no time is told that rounds to nothing."""
+    evidence = {"meter": None, "scene_id": "dragon-rise", "motion_word": "moderate", "loudness_range_lu": 0.8}
+    comparison.apply(CaptionReady(Caption(CaptionKind.MSI, "Words.", "sketch", seconds=0.01, evidence=evidence)))
+
+    card = captions_view(comparison, PERSON)["cards"]["msi"]
+
+    assert card["evidence"] == [["Motion", "moderate"], ["Loudness range (LU)", "0.8"]]
+    assert card["seconds"] == ""
+
+
 def test_a_missing_caption_gives_its_reason(comparison: Comparison) -> None:
     """The reason is on the card of its kind, and the others stay."""
     comparison.captions = type(comparison.captions)(c for k, c in comparison.captions.items() if k != "msi")
@@ -103,11 +114,13 @@ def test_a_blind_comparison_tells_nothing_before_all_is_rated(comparison: Compar
     comparison.apply(StageProgress("soundtrack", frozenset({CaptionKind.FUSION}), 0.5, "Composing for fusion"))
     finish(comparison, CaptionKind.FUSION)
     while_working = view.player_view(comparison, PERSON)
+    assert not view.progress_view(comparison, PERSON)["comparable"]
     for kind in (CaptionKind.VIDEO, CaptionKind.MUSIC, CaptionKind.MSI):
         finish(comparison, kind)
     comparison.work.busy, comparison.work.phase = False, "done"
 
     # The first to be ready would be known by its time, so none is shown before all are.
+    assert view.progress_view(comparison, PERSON)["comparable"]
     assert {track["state"] for track in while_working["tracks"]} == {"working"}
     for track in comparison.tracks[:3]:
         comparison.scores.setdefault(PERSON, {})[track.id] = {"score": 50, "comment": ""}

@@ -230,15 +230,9 @@
         }
       }
       app.setText(about, view.hidden ? t("caption_hidden") : t("captions_about"));
-      const revealing = list.hidden && !view.hidden;
-      const before = root.getBoundingClientRect().bottom;
       app.show(list, !view.hidden);
       for (const kind of Object.keys(cards)) cards[kind].show(view.hidden ? { state: "hidden" } : (view.cards?.[kind] ?? { state: "empty" }));
       app.captionsShown(view);
-      // Who has just rated the last one stays where they are; Safari does not see to that by itself.
-      if (revealing && before < 0 && !CSS.supports("overflow-anchor", "auto")) {
-        window.scrollBy(0, root.getBoundingClientRect().bottom - before);
-      }
     };
   });
 })();

@@ -161,6 +161,18 @@
 
   // -- mounting ----------------------------------------------------------------------------------------------------
 
+  /** Do `change`; what is being rated stays where it is. By themselves some browsers keep what is at the top, others nothing. */
+  const steady = (change) => {
+    const rated = document.activeElement?.closest(".ms-rating");
+    if (!rated) return change();
+    const page = document.documentElement.style;
+    page.overflowAnchor = "none";
+    const before = rated.getBoundingClientRect().top;
+    change();
+    window.scrollBy({ top: rated.getBoundingClientRect().top - before, behavior: "instant" });
+    requestAnimationFrame(() => requestAnimationFrame(() => (page.overflowAnchor = "")));
+  };
+
   const builders = {};
   /** Say how a part is built: `build(root, host)` returns `show(view)`, which is called with every new view. */
   app.part = (name, build) => (builders[name] = build);
@@ -177,7 +189,7 @@
       if (view.token && view.token === token && view.version < version) return;
       token = view.token ?? token;
       version = view.version ?? version;
-      show(view);
+      steady(() => show(view));
     };
     app.parts[name] = { ...host, root, refresh: update };
     host.watch("value", update);
