@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -105,6 +106,17 @@ def test_a_thinly_read_clip_is_survived() -> None:
     reading = Reading(times_s, thumbs, np.full(9, 30.0), np.zeros(9), (), (), (), ())
 
     assert all(0 < cut.time_s < 36 for cut in find_cuts(reading))
+
+
+def test_a_cut_between_two_pictures_that_were_read_lies_in_the_middle() -> None:
+    """Of eight pictures a second read of 24, the first new one may be the third of its shot."""
+    old, new = (np.random.default_rng(k).integers(0, 256, (18, 32, 3), dtype=np.uint8) for k in range(2))
+    thumbs = np.stack([old] * 4 + [new] * 4)
+    change = np.array([0.0, 0, 0, 0, 80, 0, 0, 0])
+    reading = Reading(np.arange(8) / 8, thumbs, change, (change == 0).astype(float), (), (), (), ())
+
+    assert [cut.time_s for cut in find_cuts(reading)] == [4 / 8]
+    assert [cut.time_s for cut in find_cuts(replace(reading, frame_s=1 / 24))] == pytest.approx([4 / 8 - 1 / 24])
 
 
 def in_parts(pictures: list[np.ndarray], times_s: list[float], **hints: tuple[float, ...]) -> Reading:

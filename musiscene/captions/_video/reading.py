@@ -85,6 +85,8 @@ class Reading:
     bonds: tuple[Bond, ...]
     kept: tuple[NDArray[np.uint8], ...]
     kept_s: tuple[float, ...]
+    frame_s: float = 0.0
+    """Time between two frames of the file where not all of them were read, else 0."""
     share: float = 1.0
     """Share of the clip's length that was looked at; the rest of a long film lies in gaps between frames."""
     moments_s: tuple[float, ...] = ()
@@ -140,6 +142,8 @@ def read(clip: Clip, job: Job) -> Reading:
     with closing(ahead(_with_small(frames), AHEAD)) as pictures:
         keep = _Keep(max(clip.duration_s, 0.1)) if sampling is None else _KeepAt(sampling.moments(KEPT))
         reading = _accumulate(pictures, keep, max(clip.duration_s, 0.1), job)
+    if clip.fps and (sampling is not None or wanted is not None):
+        reading = replace(reading, frame_s=1.0 / clip.fps)
     if sampling is not None:
         reading = replace(
             reading,

@@ -111,9 +111,16 @@ class _Finder:
     def cut(self, i: int) -> Cut:
         """The cut that frame `i` is the first seen behind: in a part left out, where the file suggests it."""
         if not self._left_out(i):
-            return Cut(float(self._t[i]), "cut")
+            return Cut(self._between(i), "cut")
         within = [time_s for time_s in self._r.leaps_s if self._t[i - 1] < time_s < self._t[i]]
         return Cut(within[-1] if within else float(self._t[i]), "cut", seen=False)
+
+    def _between(self, i: int) -> float:
+        """When frame `i` was new: the middle of the time from the frame that followed the one read before it."""
+        last_s = float(self._t[i])
+        if not self._r.frame_s:
+            return last_s
+        return (min(float(self._t[i - 1]) + self._r.frame_s, last_s) + last_s) / 2
 
     def further(self, cuts: list[Cut]) -> list[Cut]:
         """More cuts in the parts left out that hold one, where the file's hints proved right in what was looked at."""
