@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 import torch
 
-from musiscene.errors import RequestError
+from musiscene.errors import BackendUnavailableError, RequestError
+from musiscene.networks.musicgen import sampling as sampling_module
 from musiscene.networks.musicgen.codec import CHUNK_FRAMES, CodecStream, decode, settled
 from musiscene.networks.musicgen.decoder import MusicgenDecoder
 from musiscene.networks.musicgen.delay import DelayPattern
@@ -74,6 +75,45 @@ def test_parity_greedy_codes_are_those_of_transformers(
 
     assert got.unique().numel() > 10  # a model that says one thing would agree with anything
     assert torch.equal(got, expected)
+
+
+@pytest.mark.parametrize("asked", [{"activation_function": "gelu_new"}, {"scale_embedding": True}])
+def test_parity_what_a_config_can_ask_for_beside_sizes(asked: dict[str, Any]) -> None:
+    """Any activation that transformers knows; `scale_embedding`, which it reads and does not use."""
+    plain, inputs = random_musicgen(), texts(3)
+    config = plain.config
+    config.decoder.update(asked)
+    model = type(plain)(config).eval()
+    model.load_state_dict(plain.state_dict())
+    model.generation_config = plain.generation_config
+    got = generate_codes(
+        MusicgenDecoder(model.decoder),
+        encoded(model, inputs),
+        inputs["attention_mask"],
+        24,
+        seeds=range(3),
+        sampling=GREEDY,
+    )
+
+    assert torch.equal(got, theirs(model, inputs, 24, 3.0))
+
+
+def test_weights_that_are_no_numbers_are_refused() -> None:
+    """Before a code is drawn from them, wherever in the network they are; in words."""
+    for broken in ("layers.1.fc1", "layer_norm"):
+        model, inputs = random_musicgen(), texts(2)
+        model.decoder.model.decoder.get_submodule(broken).weight.data[0] = torch.nan
+        told: list[int] = []
+        with pytest.raises(BackendUnavailableError, match="no numbers in float32"):
+            generate_codes(
+                MusicgenDecoder(model.decoder),
+                encoded(model, inputs),
+                inputs["attention_mask"],
+                9,
+                seeds=[1, 2],
+                progress=lambda done, steps, told=told: told.append(done),
+            )
+        assert not told
 
 
 def test_a_row_does_not_depend_on_what_else_is_in_the_batch() -> None:
@@ -282,6 +322,16 @@ def test_noise_of_neighbouring_seeds_steps_and_codebooks_is_unrelated() -> None:
     for a, b in pairs:
         correlation = float(torch.corrcoef(torch.stack([a.flatten(), b.flatten()]))[0, 1])
         assert abs(correlation) < 4 / 8000**0.5
+
+
+@pytest.mark.parametrize("bits", [0, 2**32 - 1])
+def test_noise_is_finite_at_both_ends(bits: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The least and the greatest hash: infinite noise would draw a code whatever its probability."""
+    monkeypatch.setattr(sampling_module, "_mixed", lambda a, b: torch.full_like(a + b, bits))
+    noise = gumbel(torch.tensor([1]), torch.tensor(1), 2, 3)
+
+    assert noise.isfinite().all()
+    assert noise.abs().max() < 17
 
 
 @pytest.mark.parametrize(("sampling", "allowed"), [(Sampling(top_k=3), 3), (Sampling(top_k=0, top_p=0.6), 2)])

@@ -1,5 +1,7 @@
 """The `musicgen` backend with a tiny random MusicGen in the published layout."""
 
+import json
+import shutil
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -251,6 +253,39 @@ def test_missing_and_broken_weights_are_said_in_words(tmp_path: Path, folder: Pa
         (broken / "config.json").write_text(config, encoding="utf-8")
         with pytest.raises(BackendUnavailableError, match=words):
             Pool(options={"musicgen": {"model": broken}}).generator(SPEC)
+
+
+def test_a_codec_of_no_numbers_is_said_in_words(tmp_path: Path) -> None:
+    """Instead of a file of silence or noise."""
+    model = random_musicgen("tiny")
+    next(iter(model.audio_encoder.decoder.parameters())).data.fill_(float("nan"))
+    folder = save_with_tokenizer(model, tmp_path)
+    with pytest.raises(BackendUnavailableError, match="codec"):
+        made(Pool(options={"musicgen": {"model": folder}}).generator(SPEC), asked("x", 0.3))
+
+
+def test_a_start_that_the_config_leaves_out_is_taken_as_generate_takes_it(tmp_path: Path) -> None:
+    """From the generation's config, not the decoder's, whose default lies beyond the codes; the same music."""
+    model = random_musicgen("tiny")
+    folder = save_with_tokenizer(model, tmp_path)
+    (expected,) = made(Pool(options={"musicgen": {"model": folder}}).generator(SPEC), asked("x", 0.3))
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    config["decoder"] |= {"pad_token_id": 2048, "bos_token_id": None}
+    (folder / "config.json").write_text(json.dumps(config), "utf-8")
+    (got,) = made(Pool(options={"musicgen": {"model": folder}}).generator(SPEC), asked("x", 0.3))
+
+    np.testing.assert_array_equal(got.waveform, expected.waveform)
+
+
+@pytest.mark.parametrize("change", [{"vocab_size": "many"}, {"audio_channels": 3}])
+def test_a_config_that_makes_no_sense_is_said_in_words(folder: Path, tmp_path: Path, change: dict[str, Any]) -> None:
+    """Whatever kind of error the library makes of it."""
+    broken = shutil.copytree(folder, tmp_path / "broken")
+    config = json.loads((broken / "config.json").read_text("utf-8"))
+    config["decoder"] |= change
+    (broken / "config.json").write_text(json.dumps(config), "utf-8")
+    with pytest.raises(BackendUnavailableError, match="broken cannot be loaded"):
+        Pool(options={"musicgen": {"model": broken}}).generator(SPEC)
 
 
 def test_windows_cover_every_frame_once() -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from musiscene.errors import ConfigError
 from musiscene.soundtracks._musicgen.loading import locate, manifest_name
-from musiscene.soundtracks._musicgen.tiers import Machine, choose_size, choose_tier, rows_at_once
+from musiscene.soundtracks._musicgen.tiers import Machine, choose_size, choose_tier, is_out_of_memory, rows_at_once
 
 ALL = ("musicgen-small", "musicgen-medium", "musicgen-large", "musicgen-melody")
 
@@ -95,3 +96,26 @@ def test_weights_are_found_by_repository_and_in_the_hubs_cache(tmp_path: Path, m
     assert locate(f"someone/tuned-musicgen@{commit}", tmp_path) == kept / "snapshots" / commit
     assert locate("someone/else", tmp_path) is None
     assert locate(str(tmp_path / "nowhere"), tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError(),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4 bytes."),
+        RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 4 bytes."),
+        RuntimeError("CUDA error: out of memory"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("MPS backend out of memory (MPS allocated: 8.0 GB)"),
+    ],
+)
+def test_a_lack_of_memory_is_known_in_whatever_words_it_comes(error: Exception) -> None:
+    """Linux, Windows, CUDA and its libraries, MPS."""
+    assert is_out_of_memory(error)
+
+
+def test_another_error_is_no_lack_of_memory() -> None:
+    """Nor is one of another kind that speaks of memory."""
+    assert not is_out_of_memory(RuntimeError("shapes do not match"))
+    assert not is_out_of_memory(ValueError("out of memory"))

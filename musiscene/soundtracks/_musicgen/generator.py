@@ -260,7 +260,7 @@ class MusicgenGenerator:
             "top_k": self.sampling.top_k,
             "guidance": self.sampling.guidance,
             "seams_s": [round(window.known / self.frame_rate, 2) for window in plan[1:]],
-            "sections": [[start_s, text] for start_s, text in read_sections(request.overrides)],
+            "sections": [[at_s, text] for at_s, text in read_sections(request.overrides) if at_s < request.duration_s],
         }
         if loaded.reason:
             known["chosen"] = loaded.reason

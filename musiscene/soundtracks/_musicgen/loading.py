@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -176,7 +178,8 @@ def _read(folder: Path, kind: str, dtype: Any) -> tuple[Any, Any]:
         if kind == "musicgen_melody"
         else transformers.MusicgenForConditionalGeneration
     )
-    loaded: Any = network.from_pretrained(folder, dtype=dtype, local_files_only=True, output_loading_info=True)
+    with _without_false_alarm():
+        loaded: Any = network.from_pretrained(folder, dtype=dtype, local_files_only=True, output_loading_info=True)
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
     model, info = loaded
     wrong = sorted({*info["missing_keys"], *info["unexpected_keys"], *(m[0] for m in info["mismatched_keys"])})
@@ -186,6 +189,21 @@ def _read(folder: Path, kind: str, dtype: Any) -> tuple[Any, Any]:
             f"shape, as {', '.join(wrong[:4])}. Download them again."
         )
     return model, tokenizer
+
+
+@contextmanager
+def _without_false_alarm() -> Iterator[None]:
+    """The padding of every MusicGen stands one beyond its codes, which transformers warns of at each loading."""
+
+    def wanted(record: logging.LogRecord) -> bool:
+        return "_token_id must be" not in record.getMessage()
+
+    logger = logging.getLogger("transformers.configuration_utils")
+    logger.addFilter(wanted)
+    try:
+        yield
+    finally:
+        logger.removeFilter(wanted)
 
 
 def _checked_kind(folder: Path) -> str:
