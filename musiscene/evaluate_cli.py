@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -96,6 +97,7 @@ def _captions(arguments: argparse.Namespace) -> int:
     from musiscene.metrics.caption_files import read_captions
     from musiscene.metrics.caption_tables import evaluate_captions
 
+    _check_writable(_out(arguments))
     references = read_captions(arguments.references)
     systems = {name: read_captions(path) for name, path in _by_name(arguments.candidates).items()}
     bert, no_bert = evaluation.load_bert(_chosen(arguments), Settings.from_env())
@@ -124,6 +126,11 @@ def _music(arguments: argparse.Namespace) -> int:
 
     if (arguments.reference is None) == (arguments.background is None):
         raise RequestError("Name what the music is compared with: either --reference DIR or --background FILE.npz.")
+    _check_writable(_out(arguments))
+    if arguments.save_background is not None:
+        _check_writable(arguments.save_background.parent)
+        if arguments.reference is None:
+            raise RequestError("--save-background saves the statistics of --reference DIR, and there is none.")
     settings = Settings.from_env()
     systems = {name: list_sounds(path) for name, path in _by_name(arguments.generated).items()}
     if arguments.reference is not None:
@@ -135,6 +142,8 @@ def _music(arguments: argparse.Namespace) -> int:
     texts = read_captions(arguments.text) if arguments.text else None
     networks = evaluation.load_networks(_chosen(arguments), settings)
     evaluation.need_something(networks, texts is not None)
+    if arguments.save_background is not None and getattr(networks, arguments.embedding) is None:
+        raise RequestError(f"There will be no statistics to save: FAD needs the weights of {arguments.embedding}.")
     scores = []
     with _Bar(arguments) as job:
         for index, (name, sounds) in enumerate(systems.items()):
@@ -160,13 +169,14 @@ def _tables(arguments: argparse.Namespace) -> int:
     from musiscene import evaluation
 
     settings = Settings.from_env()
+    out = arguments.out or arguments.run_dir / "evaluation"
+    _check_writable(out)
     with _Bar(arguments) as job:
         made = evaluation.make_tables(
             arguments.run_dir, _chosen(arguments), settings, protocols=_protocols(arguments), recipe=arguments.recipe,
             embedding=arguments.embedding, store=_store(arguments, settings), pictures=not arguments.no_pictures,
             seed=arguments.seed, job=job,
         )  # fmt: skip
-    out = arguments.out or arguments.run_dir / "evaluation"
     _finish(arguments, f"Evaluation of {arguments.run_dir.resolve().name}", made.document, made.tables, made.panels,
             made.notes, out)  # fmt: skip
     return 0
@@ -212,6 +222,19 @@ def _alike(part: tuple[str, ...], parts: Sequence[tuple[str, ...]]) -> bool:
 
 def _out(arguments: argparse.Namespace) -> Path:
     return Path(arguments.out or "evaluation")
+
+
+def _check_writable(folder: Path) -> None:
+    """Before hours of work rather than after them.
+
+    Raises:
+        StorageError: Nothing can be written to `folder`, or it cannot be made.
+    """
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise StorageError(f"The report cannot be written to {folder}: {there} is a file. Name another folder.")
+    if not os.access(there, os.W_OK):
+        raise StorageError(f"The report cannot be written to {folder}: {there} is read-only. Name another folder.")
 
 
 def _store(arguments: argparse.Namespace, settings: Settings) -> Path:

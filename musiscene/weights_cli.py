@@ -94,7 +94,9 @@ def _verify(arguments: argparse.Namespace) -> int:
     _print(document, arguments.json, "\n".join(lines) or "There are no weights here.")
     broken = [result.name for result in results if not result.ok]
     if broken:
-        raise BackendUnavailableError(f"Not as they came: {', '.join(broken)}. Download them again.")
+        raise BackendUnavailableError(
+            f"Not as they should be: {', '.join(broken)}. Download them again, or name a copy with `musiscene weights use`."
+        )
     return 0
 
 

@@ -171,7 +171,7 @@ def evaluate_captions(
         notes.append(f"BERTScore is left out. {no_bert}")
     n = len(next(iter(pairings.values())).ids)
     if n < SMALL:
-        notes.append(f"Only {n} clips: look at the intervals before you compare values.")
+        notes.append(f"Only {n} clip{'s' if n > 1 else ''}: look at the intervals before you compare values.")
     scored = []
     for index, (name, pairing) in enumerate(pairings.items()):
 

@@ -119,8 +119,10 @@ def load_statistics(path: Path) -> tuple[Gaussian, dict[str, Any]]:
     """Mean, covariance and n from a file that `save_statistics` wrote, and how they were measured.
 
     Raises:
-        RequestError: It is not such a file.
+        RequestError: It is not there, or not such a file.
     """
+    if not path.is_file():
+        raise RequestError(f"There is no file {path}.")
     try:
         with np.load(path, allow_pickle=False) as file:
             mean, covariance, n = np.asarray(file["mean"]), np.asarray(file["covariance"]), int(file["n"])

@@ -119,6 +119,22 @@ def test_music_without_weights_says_what_to_do(tmp_path: Path, capsys: pytest.Ca
     assert not (tmp_path / "evaluation").exists()
 
 
+def test_what_cannot_be_written_is_said_before_anything_is_heard(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A report onto a file, and statistics of a reference that is not there, are refused before weights are sought."""
+    generated, taken = sounds(tmp_path / "g"), tmp_path / "taken"
+    taken.write_text("mine")
+    arguments = ["evaluate", "music", "--generated", str(generated)]
+    assert cli.main([*arguments, "--reference", str(generated), "--out", str(taken / "report")]) == 2
+    assert f"{taken} is a file" in capsys.readouterr().err
+    assert cli.main([*arguments, "--background", str(tmp_path / "no.npz"), "--save-background", "b.npz"]) == 2
+    assert "there is none" in capsys.readouterr().err
+    assert cli.main([*arguments, "--background", str(tmp_path / "no.npz")]) == 2
+    assert "There is no file" in capsys.readouterr().err
+    assert taken.read_text() == "mine"
+
+
 def test_music_needs_something_to_compare_with(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Neither a reference nor a background is an error in words."""
     assert cli.main(["evaluate", "music", "--generated", str(sounds(tmp_path / "g"))]) == 2
