@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +27,7 @@ from train.tuning.config import Finetune
 from train.tuning.constants import Constants, Item
 from train.tuning.examples import Example
 from train.tuning.network import Trainee
-from train.tuning.saving import Checkpoints, Place, write_weights
+from train.tuning.saving import Background, Checkpoints, Place, write_weights
 from train.tuning.schedule import learning_rate
 from train.tuning.sharding import gather_state, restore_state
 from train.tuning.telling import Teller
@@ -79,6 +80,7 @@ class Run:
         self.config, self.accelerator, self.network, self.trainee = config, accelerator, network, trainee
         self.optimizer, self.constants, self.tokenizer, self.checkpoints = optimizer, constants, tokenizer, checkpoints
         self.place = Place()
+        self._saving = Background()
 
     def go(self, learn: Split, validate: Split, settings: dict[str, Any]) -> Place:
         """Train from the beginning, or from the newest checkpoint, to the end or until nothing gets better.
@@ -100,8 +102,11 @@ class Run:
                 self._epoch(learn, teller)
                 self._validate(validate, teller)
         finally:
-            if teller is not None:
-                teller.close()
+            try:
+                self._saving.close()  # a save that failed is why a run ends, whatever came after it
+            finally:
+                if teller is not None:
+                    teller.close()
         return self.place
 
     @property
@@ -293,14 +298,26 @@ class Run:
     # -- saving --------------------------------------------------------------------------------------------------
 
     def _save(self, *, best: bool = False) -> None:
+        """Copy the state and have it written while the training goes on.
+
+        Raises:
+            TrainingError: There are values in it that are no numbers; nothing is written.
+            StorageError: The save before this one failed.
+        """
+        self._saving.wait()  # before the next copy is made, so that memory holds one
         weights, optimiser = gather_state(self.accelerator, self.network, self.optimizer)
         broken = [name for name, tensor in weights.items() if not torch.isfinite(tensor).all()]
         if broken:  # a step that was too large shows in the weights before it shows in a loss
             raise TrainingError(_diverged(f"{broken[0]} holds values that are no numbers after step {self.place.step}"))
         if self.accelerator.is_main_process:
-            if best:
-                write_weights(weights, self.config.out / BEST)
-            self.checkpoints.save(weights, optimiser, self.place)
+            place = deepcopy(self.place)
+
+            def write_all() -> None:
+                if best:
+                    write_weights(weights, self.config.out / BEST)
+                self.checkpoints.save(weights, optimiser, place)
+
+            self._saving.begin(write_all)
         self.accelerator.wait_for_everyone()
 
 

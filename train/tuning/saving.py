@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -138,6 +139,43 @@ class Checkpoints:
     def _all(self) -> list[Path]:
         """Complete checkpoints, oldest first."""
         return sorted(path for path in self.folder.glob("step-*") if (path / _STATE).is_file())
+
+
+class Background:
+    """Writes what is saved while the training goes on; one at a time, the last one waited for.
+
+    What is written must be the writer's own: nobody may change it any more.
+    """
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "saving")
+        self._last: Future[None] | None = None
+
+    def wait(self) -> None:
+        """Until what was begun is on the disk.
+
+        Raises:
+            StorageError: It is not; told once.
+        """
+        last, self._last = self._last, None
+        if last is not None:
+            last.result()
+
+    def begin(self, write: Callable[[], None]) -> None:
+        """Call `write` in another thread, when the one before it has ended.
+
+        Raises:
+            StorageError: The one before it failed; `write` is not called.
+        """
+        self.wait()
+        self._last = self._thread.submit(write)
+
+    def close(self) -> None:
+        """As `wait`; nothing can be begun afterwards."""
+        try:
+            self.wait()
+        finally:
+            self._thread.shutdown()
 
 
 def _difference(old: Mapping[str, Any], new: Mapping[str, Any], where: str = "") -> str:

@@ -17,24 +17,29 @@ _PREFIX = "model."
 def gather_state(
     accelerator: Accelerator, network: Any, optimizer: Any
 ) -> tuple[dict[str, Tensor], dict[str, dict[str, Tensor]]]:
-    """Trained weights and AdamW's state on the CPU; with shards every process must take part."""
+    """Copies of the trained weights and AdamW's state on the CPU; with shards every process must take part."""
     if accelerator.distributed_type == DistributedType.FSDP:
         from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict
 
         options = StateDictOptions(full_state_dict=True, cpu_offload=True, ignore_frozen_params=True)
         states_of: Any = get_state_dict(network, _inner(optimizer), options=options)
         state, optimised = states_of
+
+        def own(tensor: Tensor) -> Tensor:
+            """What is on the CPU anyway, such as AdamW's count of steps, is given as it is."""
+            return tensor.clone() if accelerator.device.type == "cpu" or not tensor.ndim else tensor
+
         return (
-            {_name(n): t for n, t in state.items()},
-            {_name(n): dict(s) for n, s in optimised.get("state", {}).items()},
+            {_name(n): own(t) for n, t in state.items()},
+            {_name(n): {k: own(v) for k, v in s.items()} for n, s in optimised.get("state", {}).items()},
         )
     weights, states = {}, {}
     for name, parameter in accelerator.unwrap_model(network).named_parameters():
         if parameter.requires_grad:
-            weights[_name(name)] = parameter.detach().cpu()
+            weights[_name(name)] = parameter.detach().to("cpu", copy=True)
             state = _inner(optimizer).state.get(parameter)
             if state:
-                states[_name(name)] = {key: torch.as_tensor(value).cpu() for key, value in state.items()}
+                states[_name(name)] = {key: torch.as_tensor(value).to("cpu", copy=True) for key, value in state.items()}
     return weights, states
 
 
