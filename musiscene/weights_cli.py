@@ -94,9 +94,8 @@ def _verify(arguments: argparse.Namespace) -> int:
     _print(document, arguments.json, "\n".join(lines) or "There are no weights here.")
     broken = [result.name for result in results if not result.ok]
     if broken:
-        raise BackendUnavailableError(
-            f"Not as they should be: {', '.join(broken)}. Download them again, or name a copy with `musiscene weights use`."
-        )
+        step = "Download them again, or name another copy with `musiscene weights use`."
+        raise BackendUnavailableError(f"Not as they should be: {', '.join(broken)}. {step}")
     return 0
 
 
