@@ -7,7 +7,7 @@ found as short blank stretches, dissolves in `dissolves.py`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,7 +68,7 @@ def find_cuts(reading: Reading, job: Job | None = None) -> list[Cut]:
     dissolves = find_dissolves(reading, finder.blank, known_s, fades_s, job or Job())
     cuts += [Cut(time_s, "dissolve") for time_s in dissolves]
     cuts += finder.further(cuts)
-    return _spaced(sorted(cuts, key=lambda cut: cut.time_s))
+    return [finder.placed(cut) for cut in _spaced(sorted(cuts, key=lambda cut: cut.time_s))]
 
 
 def _spaced(cuts: list[Cut]) -> list[Cut]:
@@ -111,16 +111,19 @@ class _Finder:
     def cut(self, i: int) -> Cut:
         """The cut that frame `i` is the first seen behind: in a part left out, where the file suggests it."""
         if not self._left_out(i):
-            return Cut(self._between(i), "cut")
+            return Cut(float(self._t[i]), "cut")
         within = [time_s for time_s in self._r.leaps_s if self._t[i - 1] < time_s < self._t[i]]
         return Cut(within[-1] if within else float(self._t[i]), "cut", seen=False)
 
-    def _between(self, i: int) -> float:
-        """When frame `i` was new: the middle of the time from the frame that followed the one read before it."""
-        last_s = float(self._t[i])
-        if not self._r.frame_s:
-            return last_s
-        return (min(float(self._t[i - 1]) + self._r.frame_s, last_s) + last_s) / 2
+    def placed(self, cut: Cut) -> Cut:
+        """A hard cut between two pictures that were read, in the middle of the time from the file's frame that followed
+        the first of them: until here it lies at the second.
+        """
+        if cut.kind != "cut" or not cut.seen or not self._r.frame_s:
+            return cut
+        i = int(np.searchsorted(self._t, cut.time_s - 1e-6))
+        earliest_s = min(float(self._t[i - 1]) + self._r.frame_s, cut.time_s)
+        return replace(cut, time_s=(earliest_s + cut.time_s) / 2)
 
     def further(self, cuts: list[Cut]) -> list[Cut]:
         """More cuts in the parts left out that hold one, where the file's hints proved right in what was looked at."""
