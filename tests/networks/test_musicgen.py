@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import EncodecConfig, EncodecModel
 
 from musiscene.errors import BackendUnavailableError, RequestError
 from musiscene.networks.musicgen import sampling as sampling_module
@@ -402,6 +403,31 @@ def test_decoding_codes_as_they_come_is_decoding_at_once(pieces: list[int], chan
 
     torch.testing.assert_close(torch.cat(sound, -1), decode(codec, codes, channels), rtol=1e-4, atol=1e-5)
     assert sound[-2].shape[-1] > 0 or sum(pieces[:-1]) <= 16
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        {"use_causal_conv": True, "num_residual_layers": 3, "residual_kernel_size": 5, "trim_right_ratio": 0.5},
+        {"norm_type": "time_group_norm"},
+        {"audio_channels": 2, "dilation_growth_rate": 3, "num_residual_layers": 2, "kernel_size": 5},
+    ],
+)
+def test_codecs_of_other_kinds_lose_no_sample_either(kind: dict[str, Any]) -> None:
+    """Convolutions that see far, or back only, and norms over all of the time: as transformers decodes at once."""
+    sizes = {"num_filters": 4, "hidden_size": 16, "codebook_dim": 16, "codebook_size": 64, "target_bandwidths": [48.1]}
+    torch.manual_seed(1)
+    codec = EncodecModel(EncodecConfig(sampling_rate=16000, upsampling_ratios=[2, 2, 2], **sizes, **kind)).eval()
+    for name, table in codec.named_buffers():
+        if name.endswith("codebook.embed"):
+            table.normal_()
+    codes = torch.randint(0, 64, (2, 4, 200))
+    with torch.inference_mode():
+        whole = codec.decode(codes[None], [None]).audio_values
+    stream = CodecStream(settled(codec))
+    sound = [stream.push(piece, last=index == 3) for index, piece in enumerate(codes.split(50, dim=-1))]
+
+    torch.testing.assert_close(torch.cat(sound, -1), whole, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("every", [1, 7, 100])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -12,8 +13,30 @@ CHUNK_FRAMES = 750
 """Frames whose samples are made at once (15 s); the last layers hold 64 channels of them at the full rate."""
 
 CONTEXT_FRAMES = 8
-"""Frames looked at on both sides of a chunk. The convolution before the LSTM sees 3; those after it fewer than 2, since
-the first of them looks one frame to either side and each further one at a finer rate. (Tested.)"""
+"""Frames looked at on both sides of a chunk at least. In the published codec the convolution before the LSTM sees 3;
+those after it fewer than 2, since the first looks one frame to either side and each further one at a finer rate."""
+
+_EVERYTHING = 2**40
+
+
+def context(config: Any) -> int:
+    """Frames that a codec's convolutions see to either side at most; all of them where it norms over time.
+
+    Args:
+        config: Its `EncodecConfig`.
+    """
+    if config.norm_type == "time_group_norm":
+        return _EVERYTHING
+    widest = (config.residual_kernel_size - 1) * sum(
+        config.dilation_growth_rate**layer for layer in range(config.num_residual_layers)
+    )
+    rate, after = 1, 0.0
+    for upsampling in config.upsampling_ratios:
+        after += 1 / rate
+        rate *= upsampling
+        after += widest / rate
+    after += (config.last_kernel_size - 1) / rate
+    return max(CONTEXT_FRAMES, config.kernel_size - 1, math.ceil(after) + 1)
 
 
 def settled(codec: Any) -> Any:
@@ -44,9 +67,9 @@ class CodecStream:
 
     def __init__(self, codec: Any, channels: int = 1, check: Callable[[], None] = lambda: None) -> None:
         self.codec, self.channels, self.check = codec, channels, check
-        self.samples_per_frame = 1
-        for upsampling in codec.config.upsampling_ratios:
-            self.samples_per_frame *= upsampling
+        self.samples_per_frame = math.prod(codec.config.upsampling_ratios)
+        self._context = context(codec.config)
+        self._chunk = max(CHUNK_FRAMES, self._context)
         self._vectors: Tensor | None = None
         """Quantised frames from `_first` on."""
         self._first = 0
@@ -83,14 +106,14 @@ class CodecStream:
         convolution, memory = list(self.codec.decoder.layers)[:2]
         done = self._from + (0 if self._remembered is None else self._remembered.shape[-1])
         known = self._first + self._vectors.shape[-1]
-        end = known if last else known - CONTEXT_FRAMES
+        end = known if last else known - self._context
         if end <= done:
             return
         x = convolution(self._vectors)[..., done - self._first : end - self._first].permute(2, 0, 1)
         y, self._state = memory.lstm(x, self._state)
         y = (x + y).permute(1, 2, 0)
         self._remembered = y if self._remembered is None else torch.cat([self._remembered, y], dim=-1)
-        keep = max(self._first, end - CONTEXT_FRAMES)
+        keep = max(self._first, end - self._context)
         self._vectors, self._first = self._vectors[..., keep - self._first :], keep
 
     def _samples(self, last: bool) -> Tensor:
@@ -100,20 +123,22 @@ class CodecStream:
         pieces = []
         if self._remembered is not None:
             known = self._from + self._remembered.shape[-1]
-            final = known if last else known - CONTEXT_FRAMES
-            for start in range(self._given, final, CHUNK_FRAMES):
-                end = min(start + CHUNK_FRAMES, final)
-                low, high = max(self._from, start - CONTEXT_FRAMES), min(known, end + CONTEXT_FRAMES)
+            final = known if last else known - self._context
+            for start in range(self._given, final, self._chunk):
+                end = min(start + self._chunk, final)
+                low, high = max(self._from, start - self._context), min(known, end + self._context)
                 piece = self._remembered[..., low - self._from : high - self._from]
                 for layer in list(self.codec.decoder.layers)[2:]:
                     self.check()
                     piece = layer(piece)
                 pieces.append(piece[..., (start - low) * ratio : (end - low) * ratio].float())
                 self._given = end
-            keep = max(self._from, self._given - CONTEXT_FRAMES)
+            keep = max(self._from, self._given - self._context)
             self._remembered, self._from = self._remembered[..., keep - self._from :], keep
         if not pieces:
-            return self._vectors.new_zeros(self._vectors.shape[0], 1, 0, dtype=torch.float32)
+            return self._vectors.new_zeros(
+                self._vectors.shape[0], self.codec.config.audio_channels, 0, dtype=torch.float32
+            )
         return torch.cat(pieces, dim=-1)
 
 
