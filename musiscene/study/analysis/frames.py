@@ -53,7 +53,8 @@ def study_data(database: Database, name: str) -> StudyData:
         study = connection.execute(sa.select(studies).where(studies.c.name == name)).mappings().first()
         if study is None:
             known = connection.execute(sa.select(studies.c.name)).scalars().all()
-            raise RequestError(f"There is no study named {name!r}; there are: {', '.join(known) or 'none'}.")
+            there = f"there are: {', '.join(known)}" if known else "there is none yet"
+            raise RequestError(f"There is no study named {name!r}; {there}.")
         design = parse_design(study["design"], f"{name}.toml")
         people = [
             dict(row)
