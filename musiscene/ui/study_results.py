@@ -44,6 +44,7 @@ _PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{ti
 --link:#aab6ff;--loud:#ffb088}}}}
 body{{font:15px/1.5 system-ui,sans-serif;max-width:44rem;margin:2rem auto;padding:0 1.2rem;color:var(--ink);
 background:var(--paper)}}
+h1{{font-size:1.6rem;line-height:1.3}}
 input,button{{font:inherit;box-sizing:border-box;padding:.5rem .8rem;min-height:2.75rem}}
 div{{overflow-x:auto}}table{{border-collapse:collapse}}
 th,td{{text-align:left;padding:.4rem .9rem .4rem 0;border-bottom:1px solid var(--line);white-space:nowrap}}
@@ -174,14 +175,14 @@ def _index(database: Database) -> Response:
         target = f" of {data.design.target_participants}" if data.design.target_participants else ""
         shown = html.escape(name)
         rows.append(
-            f"<tr><th scope=row>{shown}</th><td>{len(people)}</td><td>{int(people['finished'].sum())}{target}</td>"
-            f"<td>{len(main)}</td><td>{balance}</td><td><a href='/results/{shown}'>Report</a></td>"
-            f"<td><a href='/results/{shown}/data.zip'>Data</a></td></tr>"
+            f"<tr><th scope=row>{shown}</th><td><a href='/results/{shown}'>Report</a></td>"
+            f"<td><a href='/results/{shown}/data.zip'>Data</a></td><td>{len(people)}</td>"
+            f"<td>{int(people['finished'].sum())}{target}</td><td>{len(main)}</td><td>{balance}</td></tr>"
         )
-    names = ("Study", "Arrived", "Finished", "Ratings", "Per soundtrack")
-    head = "".join(f"<th scope=col>{name}</th>" for name in names)
+    names = ("Study", "", "", "Arrived", "Finished", "Ratings", "Per soundtrack")
+    head = "".join(f"<th scope=col>{name}</th>" if name else "<td></td>" for name in names)
     body = (
-        f"<div><table><thead><tr>{head}<td></td><td></td></tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+        f"<div><table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
         "<p class=quiet>Per soundtrack: the fewest and the most ratings that one has so far. "
         "A report takes some seconds.</p>"
         if rows
