@@ -33,7 +33,7 @@ MONTAGES, RATE = 9, 8.0
 _FIXED = "keyint=125:min-keyint=125:scenecut=0"
 ENCODERS: dict[str, tuple[str, str, dict[str, str]]] = {
     "h264": ("libx264", "mp4", {"preset": "veryfast", "crf": "23", "x264-params": _FIXED}),
-    "h264, key frames at cuts": ("libx264", "mp4", {"preset": "veryfast", "crf": "23"}),
+    "h264_scenecut": ("libx264", "mp4", {"preset": "veryfast", "crf": "23"}),
     "hevc": ("libx265", "mp4", {"preset": "veryfast", "crf": "26", "x265-params": f"{_FIXED}:log-level=error"}),
     "vp9": ("libvpx-vp9", "webm", {"deadline": "realtime", "cpu-used": "5", "crf": "33", "b": "0", "g": "125"}),
     "mpeg4": ("mpeg4", "mp4", {"qmin": "4", "qmax": "4", "g": "125", "bf": "2", "sc_threshold": "1000000000"}),
