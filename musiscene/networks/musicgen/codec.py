@@ -36,7 +36,8 @@ def context(config: Any) -> int:
         rate *= upsampling
         after += widest / rate
     after += (config.last_kernel_size - 1) / rate
-    return max(CONTEXT_FRAMES, int(config.kernel_size) - 1, math.ceil(after) + 1)
+    seen: int = max(CONTEXT_FRAMES, config.kernel_size - 1, math.ceil(after) + 1)
+    return seen
 
 
 def settled(codec: Any) -> Any:
