@@ -28,16 +28,16 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 RUN = (
-    r"musiscene caption clip\.mp4 --music track\.mp3",
+    r"musiscene caption assets/examples/rain\.mp4 --music assets/examples/slow-waltz\.mp3",
     r"musiscene score \"a calm waltz .*",
-    r"musiscene compare clip\.mp4 --out result --json",
+    r"musiscene compare assets/examples/dawn\.mp4 --out result",
     r"(?:python -m )?musiscene doctor",
     r"musiscene compare assets/examples/dawn\.mp4 --out results/dawn",
     r"musiscene showcase results --out site .*",
     r"musiscene study check assets/studies/form-1\.toml",
     r"musiscene weights list",
 )
-"""What is run for real, each page in a folder of its own that has `clip.mp4`, `track.mp3` and `assets/`."""
+"""What is run for real, each page in a folder of its own that has `assets/`."""
 
 READ = {
     r"pip install 'musiscene\[[\w,]+\]'": "the network",
@@ -151,10 +151,8 @@ def test_a_command_that_is_not_run_is_understood(command: Command) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", sorted({c.page for c in COMMANDS if runs(c)}))
-def test_the_commands_of_a_page_run(page: str, tmp_path: Path, small_video: Path, small_track: Path) -> None:
-    """One after the other, as they stand, in a folder with a short clip, a track and the examples."""
-    shutil.copyfile(small_video, tmp_path / "clip.mp4")
-    shutil.copyfile(small_track, tmp_path / "track.mp3")  # read by its content
+def test_the_commands_of_a_page_run(page: str, tmp_path: Path) -> None:
+    """One after the other, as they stand, in a folder with the examples."""
     (tmp_path / "assets").symlink_to(ROOT / "assets")
     bin_folder = tmp_path / ".bin"
     bin_folder.mkdir()
@@ -184,7 +182,8 @@ def test_the_python_of_the_first_pages_runs(
 ) -> None:
     """README.md and docs/running.md: what stands between the marks, as it stands."""
     shutil.copyfile(small_video, tmp_path / "clip.mp4")
-    shutil.copyfile(small_track, tmp_path / "track.mp3")
+    shutil.copyfile(small_track, tmp_path / "track.mp3")  # read by its content
+    (tmp_path / "assets").symlink_to(ROOT / "assets")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MUSISCENE_PROFILE", "sketch")
     for name in ("README.md", "docs/running.md"):

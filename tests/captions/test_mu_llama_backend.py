@@ -175,7 +175,7 @@ def test_a_persons_question_is_answered_piece_by_piece(options: dict[str, Any], 
 
 
 def test_questions_wait_for_each_other(options: dict[str, Any], clip: Clip) -> None:
-    """While one answer is written nothing else is, as memory is that of one; who waits can stop, or has the next turn."""
+    """While one answer is written nothing else is, as memory is that of one; who waits can stop, or gets a turn."""
     captioner = SPEC.load(options)
     first = captioner.ask(clip, "What is the tempo?")
     begun = next(first)

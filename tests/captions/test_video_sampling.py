@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -15,6 +16,7 @@ from musiscene.captions._video import sampling
 from musiscene.captions._video.analysis import analyse
 from musiscene.captions._video.leaps import Leaps, further
 from musiscene.captions._video.sampling import sample
+from musiscene.captions._video.shots import Cut
 from musiscene.captions._video.words import caption_text
 from musiscene.media import Packets
 from musiscene.types import Clip, Job
@@ -173,3 +175,16 @@ def test_a_count_that_rests_on_unseen_cuts_is_said_to_be_about_right(
     assert 0 < picture.cuts_unseen == picture.evidence()["cuts_unseen"] <= len(picture.cuts)
     assert caption_text(picture).startswith("About ")
     assert len(picture.cuts) == pytest.approx(11, abs=2)
+
+
+def test_many_shots_of_a_film_that_is_read_thinly_are_said_to_be_about_so_many(film: Path) -> None:
+    """Beyond a minute and a half fast pans may be taken for cuts; few shots, and those of a short clip, are counted."""
+    picture = analyse(media.probe(film), Job())
+    cuts = [Cut(5.0 * k, "cut") for k in range(1, 21)]
+
+    def opening(duration_s: float, count: int) -> str:
+        return caption_text(replace(picture, duration_s=duration_s, cuts=tuple(cuts[:count])))
+
+    assert opening(400.0, 20).startswith("About 21 shots")
+    assert opening(400.0, 4).startswith("Five shots")
+    assert opening(80.0, 15).startswith("16 shots")

@@ -14,13 +14,15 @@ from musiscene.captions._video.look import Look, measure_look
 from musiscene.captions._video.mood import Mood, guess_mood
 from musiscene.captions._video.motion import Motion, measure_motion
 from musiscene.captions._video.people import People, find_people
-from musiscene.captions._video.reading import Reading, read
+from musiscene.captions._video.reading import RATES, Reading, read
 from musiscene.captions._video.shots import Cut, find_cuts
 from musiscene.captions._video.strip import make_strip
 from musiscene.types import Clip, Job
 
 READING_SHARE = 0.85
 """Share of the time that reading takes, for progress."""
+FEW_SHOTS = 12
+"""So many are told apart surely also in a long film, of which few pictures a second are read."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,11 @@ class Picture:
     def cuts_unseen(self) -> int:
         """How many of the cuts lie in parts of a long film that were not looked at, and are told from around them."""
         return sum(not cut.seen for cut in self.cuts)
+
+    @property
+    def shots_are_estimated(self) -> bool:
+        """Whether the number of shots is only about right: some cuts were not looked at, or all were read thinly."""
+        return self.cuts_unseen > 0 or (self.duration_s > RATES[0][0] and self.shots > FEW_SHOTS)
 
     @property
     def shot_lengths_s(self) -> list[float]:

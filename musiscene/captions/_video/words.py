@@ -67,7 +67,7 @@ def _opening(picture: Picture) -> str:
     camera = _camera(picture)
     if picture.shots == 1:
         return f"One unbroken shot {camera}"
-    about = "about " if picture.cuts_unseen else ""
+    about = "about " if picture.shots_are_estimated else ""
     count = f"{about}{number(picture.shots)} shots in {spoken_length(picture.duration_s)}"
     pace = picture.pace_cuts_per_min
     manner = "quickly cut" if pace > 25 else "calmly cut" if pace < 8 else ""
