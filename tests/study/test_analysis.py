@@ -19,7 +19,7 @@ from musiscene.study.analysis.models import omnibus, pairwise
 from musiscene.study.analysis.plots import figures, rendered
 from musiscene.study.analysis.ranks import friedman, reliability, signed_ranks
 from musiscene.study.analysis.report import html_report
-from musiscene.study.analysis.results import analyse
+from musiscene.study.analysis.results import Analysis, analyse
 from musiscene.study.analysis.screening import screen
 from musiscene.study.design import Design, load_design, parse_design
 from musiscene.study.power import power
@@ -49,6 +49,12 @@ def study_data(asked: Design, ratings: pd.DataFrame, **people: Any) -> StudyData
 def ratings() -> pd.DataFrame:
     """Twenty-four people, with a reference, an anchor and a repeat."""
     return simulated_ratings(design(), Population(means=MEANS), 24, 3, references=[True] * 10)
+
+
+@pytest.fixture(scope="module")
+def analysed(ratings: pd.DataFrame) -> Analysis:
+    """What is found in them, by the design as it is."""
+    return analyse(study_data(design(), ratings.copy()))
 
 
 def main_of(ratings: pd.DataFrame) -> pd.DataFrame:
@@ -201,7 +207,7 @@ class Outside(HTMLParser):
 
 
 @pytest.mark.slow
-def test_the_report_stands_alone(ratings: pd.DataFrame) -> None:
+def test_the_report_stands_alone(ratings: pd.DataFrame, analysed: Analysis) -> None:
     """One file without addresses; hostile names are text; the paper's values stand beside ours."""
     asked = replace(
         design(), paper={"table4": {"title": "Table 4", "alphaone": 51.5}}, title={"en": "<script>x</script>"}
@@ -216,12 +222,12 @@ def test_the_report_stands_alone(ratings: pd.DataFrame) -> None:
     assert "<script" not in page and "<img" not in page
     assert "Table 4" in page and "51.5" in page
     assert page.count("<svg") == 4
-    assert "not part of this design" in html_report(analyse(study_data(design(), ratings.copy())))
+    assert "not part of this design" in html_report(analysed)
 
 
-def test_figures_are_for_print(ratings: pd.DataFrame) -> None:
+def test_figures_are_for_print(analysed: Analysis) -> None:
     """SVG with text as text, PNG with 300 dots an inch; the same data give the same bytes."""
-    drawn = figures(analyse(study_data(design(), ratings.copy())))
+    drawn = figures(analysed)
 
     assert set(drawn) == {"means", "items", "distribution", "differences"}
     svg = rendered(drawn["means"], "svg")
@@ -230,10 +236,9 @@ def test_figures_are_for_print(ratings: pd.DataFrame) -> None:
     assert rendered(drawn["means"], "png")[:8] == b"\x89PNG\r\n\x1a\n"
 
 
-def test_axes_end_where_ratings_and_shares_end(ratings: pd.DataFrame) -> None:
+def test_axes_end_where_ratings_and_shares_end(analysed: Analysis) -> None:
     """When everybody gives 100, no axis goes beyond 100 points or 100 %."""
-    found = analyse(study_data(design(), ratings.copy()))
-    drawn = figures(replace(found, main=found.main.assign(value=100.0)))
+    drawn = figures(replace(analysed, main=analysed.main.assign(value=100.0)))
     assert drawn["items"]().axes[0].get_xlim()[1] == 100
     assert drawn["means"]().axes[0].get_ylim() == (0, 100)
     assert drawn["distribution"]().axes[0].get_ylim() == (0, 100)

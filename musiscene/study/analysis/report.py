@@ -216,7 +216,7 @@ def _screening(analysis: Analysis) -> str:
         people = "; ".join(f"{person}: {what}" for person, what in sorted(rule.found.items())) or "nobody"
         rows.append([rule.name, rule.source, "excludes" if rule.applied else "reports", people, rule.note])
     table = _table(["rule", "source", "", "participants", "note"], rows, "No rating was deleted from the data.")
-    return f'<h2>Screening</h2><div class="wide words">{table}</div>'
+    return f'<h2>Screening</h2><div class="words">{table}</div>'
 
 
 def _balance(analysis: Analysis) -> str:
@@ -263,7 +263,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[object]], caption: str, 
     titles = "".join(f'<th scope="col">{title if raw_head else _e(title)}</th>' for title in head)
     body = "".join("<tr>" + "".join(f"<td>{_e(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
     told = f"<caption>{_e(caption)}</caption>" if caption else ""
-    return f"<table>{told}<thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table>"
+    return f'<div class="wide"><table>{told}<thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def _kind(trial: TrialType) -> str:
