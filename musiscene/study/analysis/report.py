@@ -21,8 +21,8 @@ table{border-collapse:collapse;margin:.6rem 0 1rem;font-variant-numeric:tabular-
 caption{text-align:left;color:#56545f;padding-bottom:.3rem}
 th,td{padding:.25rem .7rem;text-align:right;border-bottom:1px solid #e4e3ea}
 th:first-child,td:first-child{text-align:left}thead th{border-bottom:1.5px solid #555}
-.wide{overflow-x:auto}
-.words th,.words td{text-align:left;vertical-align:top}
+.wide{overflow-x:auto}td{white-space:nowrap}
+.words table{min-width:44rem}.words th,.words td{text-align:left;vertical-align:top;white-space:normal}
 .warning{background:#fff4e5;border-left:4px solid #b45309;padding:.5rem .8rem;margin:.5rem 0}
 .quiet{color:#56545f}svg{max-width:100%;height:auto}
 figure{margin:1rem 0}figcaption{color:#56545f;font-size:.92rem}
