@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from e2e_page import WORK_MS, Server, choose_clip, open_page, open_settings, press, token_of
-from playwright.sync_api import BrowserContext, Page, expect
+from e2e_page import WORK_MS, Server, choose_clip, open_finished, open_page, open_settings, press, token_of
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 pytestmark = pytest.mark.e2e
 
@@ -179,3 +179,29 @@ def test_an_example_with_a_reference_track(page: Page, server: Server, clip: Pat
     expect(page.locator(".ms-reference-name")).to_have_text(clip.name)
     page.get_by_role("button", name=f"Remove {clip.name}").click()
     expect(page.locator(".ms-reference-name")).to_be_hidden()
+
+
+def test_the_last_of_quick_ratings_is_kept(
+    new_context: Callable[..., BrowserContext], server: Server, finished: str
+) -> None:
+    """A rating that is on its way for long neither arrives after a later one nor moves the slider back."""
+    page = new_context().new_page()
+    open_finished(page, server.url, finished)
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        if '"score":51' in (route.request.post_data or "") and not held:
+            held.append(route)
+        else:
+            route.continue_()
+
+    page.route("**/queue/join*", hold)
+    slider = page.locator(".ms-track .ms-score").first
+    for _ in range(3):
+        slider.press("ArrowRight")
+    expect(page.locator(".ms-track .ms-saved").first).not_to_have_text("Saved")
+    held[0].continue_()
+    expect(page.locator(".ms-track .ms-saved").first).to_have_text("Saved")
+    expect(slider).to_have_value("53")
+    page.reload()
+    expect(slider).to_have_value("53")

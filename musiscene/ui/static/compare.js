@@ -114,6 +114,7 @@
       rate: (track, score, comment) => {
         sent += 1;
         host.trigger("rate", { token: view.token, ...app.who(), track, score, comment, at: sent });
+        return sent;
       },
     };
 
@@ -355,9 +356,7 @@
         }
         rows.get(track.id).show(track, view, switcher.active);
       });
-      if (view.rated && rows.has(view.rated.track) && view.rated.at === sent) {
-        rows.get(view.rated.track).stored(view.rated.error);
-      }
+      if (view.rated) rows.get(view.rated.track)?.answered(view.rated.at, view.rated.error);
       const hasPicture = Boolean(view.picture);
       app.show(stage, hasPicture);
       if (hasPicture) {

@@ -18,6 +18,7 @@
   const drawWave = (svg, peaks) => app.setAttribute(svg.firstChild, "d", peaks?.length ? wavePath(peaks) : "");
 
   const fileName = (suffix) => (suffix === "mid" ? "MIDI" : suffix.toUpperCase());
+  const PATIENCE_MS = 8000; // an answer that has not come by then is lost
   const band = (score) => Math.min(4, Math.floor(score / 20));
 
   // -- one soundtrack ----------------------------------------------------------------------------------------------
@@ -76,13 +77,27 @@
     };
 
     let timer = 0;
+    let unsent = false; // changed since it was last sent
+    let awaited = 0; // number of what was sent and is not answered, else 0
+    let since = 0;
+    // One after the other: of two on their way at once the earlier might arrive last, and stay.
+    const send = () => {
+      clearTimeout(timer);
+      if (awaited && performance.now() - since < PATIENCE_MS) {
+        timer = setTimeout(send, 250);
+        return;
+      }
+      unsent = false;
+      since = performance.now();
+      awaited = actions.rate(view.id, Number(slider.value), comment.value);
+    };
     const save = () => {
       clearTimeout(timer);
       if (!dirty && view.score === undefined) return; // a comment alone waits for its rating
-      dirty = true;
+      dirty = unsent = true;
       app.setText(saved, t("saving"));
       app.setAttribute(saved, "data-problem", null);
-      actions.rate(view.id, Number(slider.value), comment.value);
+      send();
     };
     slider.addEventListener("input", () => {
       dirty = true;
@@ -143,13 +158,16 @@
       if (downloads.childElementCount !== links.length) downloads.replaceChildren(...links);
     };
 
-    const stored = (problem) => {
+    const answered = (number, problem) => {
+      if (number !== awaited) return;
+      awaited = 0;
+      if (unsent) return send();
       dirty = false;
       app.setText(saved, problem || t("saved"));
       app.setAttribute(saved, "data-problem", problem ? "true" : null);
       showScore();
     };
-    return { element, show, stored };
+    return { element, show, answered };
   };
 
   Object.assign(app, { wave, drawWave, trackRow });
