@@ -231,7 +231,7 @@ EXAMPLES = [
         "Playful funk in E flat major at 120 BPM, bright and bouncy with slap bass and claps", seed=3,
     ),
     Example(
-        "slow-waltz", "Slow waltz (music alone)", "A track without a picture. Add it to the rain clip as reference music.",
+        "slow-waltz", "Slow waltz (music alone)", "A track without a picture: reference music for the rain clip, say.",
         16.0, None, "A tender, melancholic piano waltz in F sharp minor at 84 BPM, like rain on a window", seed=2,
     ),
 ]  # fmt: skip

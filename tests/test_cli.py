@@ -40,6 +40,7 @@ def refused(done: subprocess.CompletedProcess[str]) -> str:
     return lines[0]
 
 
+@pytest.mark.slow(seconds=6)
 def test_compare_writes_the_documented_document(run: Run, tmp_path: Path, small_video: Path) -> None:
     """JSON alone on stdout, the same document as the manifest, and every file that it names."""
     done = run("compare", small_video, "--out", "result", "--seed", 3, "--json")
@@ -72,6 +73,7 @@ def test_caption_of_a_track_says_what_is_missing(run: Run, small_track: Path) ->
     assert document["clip"]["has_video"] is False
 
 
+@pytest.mark.slow(seconds=3)
 def test_caption_reads_well_on_a_terminal(run: Run, small_video: Path) -> None:
     """One line a kind."""
     lines = run("caption", small_video).stdout.splitlines()
@@ -86,6 +88,7 @@ def test_a_file_name_that_looks_like_an_option_can_be_given(run: Run, tmp_path: 
     assert json.loads(run("probe", "--json", "--", "-dash.mp4").stdout)["has_video"] is True
 
 
+@pytest.mark.slow(seconds=8)
 def test_score_makes_the_same_bytes_again(run: Run, tmp_path: Path) -> None:
     """The same words, seed and duration: the same WAV and MIDI, in another process."""
     for name in ("one", "two"):
@@ -144,6 +147,7 @@ def test_an_output_folder_that_is_a_file_is_one_line(run: Run, tmp_path: Path, s
     assert (tmp_path / "taken").read_text() == "mine"
 
 
+@pytest.mark.slow(seconds=5)
 def test_doctor_names_every_backend_and_is_json_for_programs(run: Run) -> None:
     """The sketch profile is fine on any machine that runs these tests."""
     document = json.loads(run("doctor", "--json").stdout)

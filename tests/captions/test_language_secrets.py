@@ -50,6 +50,7 @@ def test_no_text_form_of_anything_shows_the_key(chat: Any, acts: Any) -> None:
     assert not any(KEY in form for thing in shown for form in (repr(thing), str(thing)))
 
 
+@pytest.mark.slow(seconds=2)
 @pytest.mark.parametrize("provider", ["openai", "hf"])
 @pytest.mark.parametrize("act", ["good", "long", "refused", "failed", "broken", "silent", "no key"])
 def test_neither_key_nor_captions_get_out(

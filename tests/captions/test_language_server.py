@@ -209,6 +209,7 @@ def test_signs_of_life_alone_are_no_answer() -> None:
         list(follow(alive, Job(), silence_s=60, longest_s=0.2))
 
 
+@pytest.mark.slow(seconds=2)
 def test_a_slow_server_is_waited_for(chat: Any, acts: Any) -> None:
     """The limit is on silence, not on the whole answer."""
     chat.acts = [acts.slowly(GOOD, 0.2)]

@@ -220,6 +220,7 @@ def test_the_same_sound_is_listened_to_once(options: dict[str, Any], clip: Clip,
     assert captioner.hear(clip, Job()).cached
 
 
+@pytest.mark.slow(seconds=2)
 def test_the_whole_track_is_another_way_of_listening(options: dict[str, Any], tmp_path: Path) -> None:
     """By default only the first minute counts; features of the two ways are kept apart."""
     time = np.arange(70 * 8000) / 8000

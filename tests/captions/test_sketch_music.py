@@ -172,6 +172,7 @@ def test_progress_rises_to_one(clip_of: Callable[..., Clip]) -> None:
     assert seen[-1] == 1.0
 
 
+@pytest.mark.slow(seconds=4)
 @pytest.mark.media
 def test_real_clips_get_fluent_different_captions(real_media: Path) -> None:
     """Short real tracks: two sentences, no two scenes alike, and a tempo only where there is music."""

@@ -177,6 +177,7 @@ def test_a_count_that_rests_on_unseen_cuts_is_said_to_be_about_right(
     assert len(picture.cuts) == pytest.approx(11, abs=2)
 
 
+@pytest.mark.slow(seconds=3)
 def test_many_shots_of_a_film_that_is_read_thinly_are_said_to_be_about_so_many(film: Path) -> None:
     """Beyond a minute and a half fast pans may be taken for cuts; few shots, and those of a short clip, are counted."""
     picture = analyse(media.probe(film), Job())

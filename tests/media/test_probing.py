@@ -93,6 +93,7 @@ def test_digital_silence_is_said_to_be_silent(make_media):
     assert not quiet.audio_silent
 
 
+@pytest.mark.slow(seconds=2)
 def test_hours_of_silence_are_listened_to_in_spots(make_media):
     """A long silent track is not decoded to its end, and sound that begins after the first minute is heard."""
     rate = 8000

@@ -220,6 +220,7 @@ def test_the_static_step_equals_the_eager_one(checkpoint: Checkpoint, pooled: Te
     torch.testing.assert_close(outputs[0], outputs[1], atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.slow(seconds=2)
 def test_the_static_step_has_no_branch_on_data(checkpoint: Checkpoint, pooled: Tensor) -> None:
     """It can be exported as one graph, so it can be captured as one."""
     decoder, listener = load_decoder(checkpoint), load_listener(checkpoint)

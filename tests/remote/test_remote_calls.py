@@ -230,6 +230,7 @@ def test_sound_that_is_not_all_numbers_is_refused(actor: Actor, tmp_path: Path) 
         music(page(actor.url, tmp_path), asked(1.0))
 
 
+@pytest.mark.slow(seconds=2)
 def test_silence_is_taken_for_loss(actor: Actor, tmp_path: Path) -> None:
     """After the time of the settings; signs of life are none."""
 

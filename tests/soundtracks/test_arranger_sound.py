@@ -145,6 +145,7 @@ def test_dance_music_dips_at_the_bass_drum() -> None:
     assert gain[round(at * 2.9)] > 0.99
 
 
+@pytest.mark.slow(seconds=2)
 def test_ten_minutes_stop_when_they_are_told_to() -> None:
     """Asked to stop while it plays, a long piece ends at the next check, and no second more is rendered."""
     arranger: SketchArranger = load({})

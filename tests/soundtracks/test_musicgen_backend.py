@@ -124,6 +124,7 @@ def test_a_batch_that_does_not_fit_is_split(generator: Any, monkeypatch: pytest.
         np.testing.assert_allclose(a.waveform, b.waveform, atol=1e-5)
 
 
+@pytest.mark.slow(seconds=3)
 def test_a_batch_that_breaks_off_tells_no_sound_twice(generator: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Out of memory after two pieces: the halves go on telling where it ended."""
     pieces: dict[int, list[Any]] = {0: [], 1: []}
@@ -176,6 +177,7 @@ def test_sections_that_are_none_are_refused(generator: MusicGenerator, sections:
         made(generator, asked("x", 0.5, sections=sections))
 
 
+@pytest.mark.slow(seconds=2)
 def test_the_sound_is_heard_while_the_rest_is_written(generator: MusicGenerator) -> None:
     """Pieces come before the music is finished, in order, and are what it is made of but for its end."""
     pieces: dict[int, list[np.ndarray[Any, Any]]] = {0: [], 1: []}

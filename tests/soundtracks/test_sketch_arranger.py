@@ -93,6 +93,7 @@ def test_no_note_hangs_in_the_file(arranger: SketchArranger) -> None:
         assert not down
 
 
+@pytest.mark.slow(seconds=3)
 def test_the_same_request_gives_the_same_bytes_in_another_process(arranger: SketchArranger) -> None:
     """Words, seed and length decide every note and every sample, however the process orders its sets."""
     track = make(arranger, "mysterious world music, no drums", 4.0, 7)

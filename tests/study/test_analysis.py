@@ -252,6 +252,7 @@ def test_nothing_breaks_before_there_are_answers() -> None:
     assert "70.0" in html_report(analyse(study_data(design(), single)))
 
 
+@pytest.mark.slow(seconds=3)
 @pytest.mark.parametrize("trial", ["single", "pair"])
 def test_other_trial_types_find_their_effects(trial: str) -> None:
     """Single ratings and paired preferences find 12 points; a preference is a difference of the two."""

@@ -23,6 +23,7 @@ from musiscene.study.bundle import Bundle, load_bundle
 from musiscene.study.freezing import freeze
 
 
+@pytest.mark.slow(seconds=2)
 def test_all_soundtracks_are_equally_loud(make_bundle: Callable[..., Bundle]) -> None:
     """Measured anew from the files: within 0.5 LU of each other, each exactly as long as its picture."""
     bundle = make_bundle()

@@ -111,6 +111,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Hub, HfApi]]:
     server.shutdown()
 
 
+@pytest.mark.slow(seconds=2)
 def test_a_lost_disk_is_restored(hub: tuple[Hub, HfApi], tmp_path: Path) -> None:
     """What was saved before the copy is there on a new machine, and the participant goes on where they were."""
     stand_in, api = hub

@@ -109,6 +109,7 @@ for index in range(20):
 """
 
 
+@pytest.mark.slow(seconds=2)
 def test_many_processes_share_one_database(url: str, store: RatingStore) -> None:
     """Processes that start at once on an empty database make its table once and lose no rating."""
     writers = [subprocess.Popen([sys.executable, "-c", WRITER, url, str(number)]) for number in range(3)]

@@ -240,6 +240,7 @@ def test_data_can_be_deleted_and_made_anonymous(study_and_client: tuple[Study, T
     assert len(study_data(study._database, "tiny").ratings) == len(left.ratings)
 
 
+@pytest.mark.slow(seconds=4)
 def test_results_are_behind_a_door(study_and_client: tuple[Study, TestClient]) -> None:
     """Without the password there is a form and nothing else; with it a report and the data; tries are limited."""
     study, client = study_and_client

@@ -43,6 +43,7 @@ def rows(study: Study, table: sa.Table) -> list[Any]:
         return list(connection.execute(sa.select(table).order_by(table.c.id)).mappings())
 
 
+@pytest.mark.slow(seconds=3)
 def test_a_whole_study_is_asked_in_order_and_kept(study: Study) -> None:
     """Consent, checks, practice, trials, questions, and the completion code at the very end only."""
     views = walk(study)
@@ -175,6 +176,7 @@ def test_who_declines_leaves_no_id(study: Study) -> None:
         study.save(TOKEN, rows(study, schema.steps)[1]["public_id"], "save-000002", {"volume": 0.5})
 
 
+@pytest.mark.slow(seconds=2)
 def test_many_arrive_at_once_and_cells_stay_balanced(make_bundle: Callable[..., Bundle], url: str) -> None:
     """Twelve people at once get twelve numbers; each soundtrack's place on the page is even."""
     database = Database(url)

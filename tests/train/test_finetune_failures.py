@@ -151,6 +151,7 @@ def test_what_goes_wrong_is_one_sentence_and_the_last_checkpoint_stays(
     assert curve(out) == curve(begun / "whole")
 
 
+@pytest.mark.slow(seconds=2)
 def test_a_loss_that_is_no_number_ends_the_run(home: Path, tmp_path: Path, write_toml: Callable[..., Path]) -> None:
     """The sentence names the step and what to change, and what was saved before holds numbers only."""
     document = experiment(home, tmp_path / "out", optimiser={"lr": 1e30, "epochs": 4}, output={"save_every": 1})
@@ -201,6 +202,7 @@ def test_a_disk_that_refuses_leaves_the_last_checkpoint(
     assert curve(out) == curve(tmp_path / "whole")
 
 
+@pytest.mark.slow(seconds=2)
 def test_a_missing_clip_is_named(home: Path, tmp_path: Path, write_toml: Callable[..., Path]) -> None:
     """By default the run does not begin; if asked to, it leaves such items out."""
     entries = json.loads((home / "learn.json").read_text())

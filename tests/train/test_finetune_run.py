@@ -186,6 +186,7 @@ def test_two_processes_learn_what_one_does(
 # -- what goes wrong ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow(seconds=2)
 def test_a_changed_experiment_is_not_resumed(home: Path, tmp_path: Path, write_toml: Callable[..., Path]) -> None:
     """Another learning rate in the same folder is refused, and the setting is named."""
     one = experiment(home, tmp_path / "out", optimiser={"epochs": 1})

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from musiscene.ui.app import free_port
 from musiscene.ui.examples import find_examples
 
@@ -33,6 +35,7 @@ print("built")
 """
 
 
+@pytest.mark.slow(seconds=5)
 def test_the_page_is_built_without_anything_heavy(tmp_path: Path) -> None:
     """No torch before it is used, no other host, and Gradio serves none of our folders."""
     built = subprocess.run(

@@ -150,6 +150,7 @@ def test_a_file_that_cannot_be_used_leaves_nothing_behind(desk: Desk, tmp_path: 
     assert list(desk.settings.work_dir.iterdir()) == []
 
 
+@pytest.mark.slow(seconds=2)
 def test_stopping_one_persons_work_leaves_the_others_alone(desk: Desk, clip_path: Path) -> None:
     """Stop ends this comparison's work; what was finished stays; the other one finishes."""
     mine = desk.open_file(clip_path, "mine.mp4")
