@@ -60,8 +60,6 @@ class Worker:
                 else explain(problem, "making the soundtracks" if score else "writing the captions")
             )
         with comparison.changing():
-            if comparison.hold is not None:
-                comparison.hold.release()
             comparison.writing, comparison.partial = {}, {}
             comparison.tracks = [
                 track
@@ -69,15 +67,17 @@ class Worker:
                 else replace(track, state="failed", reason=STOPPED, beginning=None, peaks=[])
                 for track in comparison.tracks
             ]
+        comparison.drop_beginnings()
+        try:
+            save(comparison)  # before it is told to be ready: another process may then go on from what is kept
+        except StorageError as problem:
+            error = problem
+        with comparison.changing():
             comparison.work = replace(
                 comparison.work, phase=phase, busy=False, ahead=0, seconds_left=None, note="", error=error
             )
-        comparison.drop_beginnings()
-        try:
-            save(comparison)
-        except StorageError as problem:
-            with comparison.changing():
-                comparison.work.error = problem
+            if comparison.hold is not None:
+                comparison.hold.release()
 
     def _describe(self, comparison: Comparison, choices: Choices, kinds: frozenset[CaptionKind]) -> None:
         with comparison.changing():

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, Page
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -185,6 +186,26 @@ def copy_with_long_words(server: Server, token: str) -> str:
     document["options"] |= {"engine": "musicgen"}
     file.write_text(json.dumps(document), "utf-8")
     return copy
+
+
+SETTLED = """() => Promise.allSettled(
+  document.getAnimations().filter((moving) => moving instanceof CSSTransition).map((moving) => moving.finished)
+).then(() => null)"""
+
+
+def barriers(page: Page, *, grave: bool = False) -> list[str]:
+    """What axe-core finds against WCAG 2.0 to 2.2 A and AA, once no colour is on its way to another.
+
+    With `grave` it is only what axe-core calls serious or critical.
+    """
+    page.evaluate(SETTLED)
+    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+    found = Axe().run(page, options={"runOnly": {"type": "tag", "values": tags}}).response["violations"]
+    if grave:
+        found = [finding for finding in found if finding["impact"] in ("serious", "critical")]
+    return [
+        f"{finding['id']}: {node['target']} {node['failureSummary']}" for finding in found for node in finding["nodes"]
+    ]
 
 
 def token_of(page: Page) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
+from e2e_page import barriers
 from playwright.sync_api import BrowserContext, Page, expect
 
 from musiscene import api
@@ -228,14 +228,8 @@ def test_no_barriers_and_nothing_too_wide(
     page = opened(new_context(viewport={"width": width, "height": 844}, color_scheme=scheme), site)
     page.get_by_text("How it was made").first.click()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert _barriers(page) == []
+    assert barriers(page) == []
     page.get_by_role("button", name="Present").click()
     page.wait_for_selector("dialog[open] .stage-voices button")
     page.keyboard.press("Enter")
-    assert _barriers(page) == []
-
-
-def _barriers(page: Page) -> list[str]:
-    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-    found = Axe().run(page, options={"runOnly": {"type": "tag", "values": tags}}).response["violations"]
-    return [f"{f['id']}: {n['target']} {n['failureSummary']}" for f in found for n in f["nodes"]]
+    assert barriers(page) == []

@@ -14,8 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from e2e_page import REPOSITORY
+from e2e_page import REPOSITORY, barriers
 from playwright.sync_api import BrowserContext, Page, expect
 
 sys.path.insert(0, str(REPOSITORY / "tests" / "study"))
@@ -61,13 +60,6 @@ def served(frozen: Bundle, tmp_path: Path) -> Iterator[tuple[str, Database]]:
     finally:
         process.terminate()
         process.wait(timeout=20)
-
-
-def barriers(page: Page) -> list[str]:
-    """What axe-core finds, WCAG 2.0 to 2.2 A and AA."""
-    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-    found = Axe().run(page, options={"runOnly": {"type": "tag", "values": tags}}).response["violations"]
-    return [f"{one['id']}: {node['target']} {node['failureSummary']}" for one in found for node in one["nodes"]]
 
 
 def everything_received(log: Path) -> bytes:

@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from e2e_page import Server, choose_clip, open_page, press, running_server
+from e2e_page import Server, barriers, choose_clip, open_page, press, running_server
 from playwright.sync_api import BrowserContext, Page, expect
 
 from musiscene import api
@@ -166,10 +165,3 @@ def test_an_empty_gallery_says_how_it_is_filled(new_context: Callable[..., Brows
         page.get_by_role("link", name="Gallery").click()
         expect(page.locator(".empty")).to_contain_text("musiscene showcase")
         assert barriers(page) == []
-
-
-def barriers(page: Page) -> list[str]:
-    """What axe-core finds against WCAG 2.2 AA."""
-    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-    found = Axe().run(page, options={"runOnly": {"type": "tag", "values": tags}}).response["violations"]
-    return [f"{f['id']}: {n['target']} {n['failureSummary']}" for f in found for n in f["nodes"]]

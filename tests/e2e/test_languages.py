@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from e2e_page import Server, open_finished, open_page
+from e2e_page import Server, barriers, open_finished, open_page
 from playwright.sync_api import BrowserContext, expect
-from test_house_rules import barriers
 
 from musiscene.ui.texts import GRADIO_LOCALES, LANGUAGES
 
@@ -33,13 +32,13 @@ def test_the_page_speaks_the_browser_s_language(
     expect(page.get_by_role("checkbox", name=texts["kind_music"], exact=True)).to_be_visible()
     expect(page.get_by_label(texts["mix_duck"])).to_be_visible()
     expect(page.get_by_label(texts["engine_music"])).to_be_visible()
-    assert barriers(page) == []
+    assert barriers(page, grave=True) == []
 
     open_finished(page, server.url, finished)
     expect(page.locator(".ms-question")).to_have_text(texts["question"])
     expect(page.locator(".ms-track h3").first).to_have_text(texts["kind_video"])
     expect(page.locator(".ms-facts dt").first).to_have_text(texts["fact_length"])
-    assert barriers(page) == []
+    assert barriers(page, grave=True) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 

@@ -10,6 +10,7 @@ from e2e_page import (
     BRIEF,
     LONG_CAPTION,
     Server,
+    barriers,
     choose_clip,
     copy_with_long_words,
     open_finished,
@@ -17,7 +18,6 @@ from e2e_page import (
     open_settings,
 )
 from playwright.sync_api import BrowserContext, Page, expect
-from test_house_rules import barriers
 
 pytestmark = pytest.mark.e2e
 
@@ -55,7 +55,7 @@ def test_moments_are_on_the_timeline_and_lead_to_their_time(
     expect(card).to_contain_text("6 of 14 parts were looked at.")
     card.locator(".ms-moment").nth(1).click()
     expect(fields.nth(1)).to_have_attribute("aria-current", "true")
-    assert barriers(page) == []
+    assert barriers(page, grave=True) == []
 
 
 def test_a_long_caption_shows_where_it_is_cut_and_offers_its_brief(
@@ -96,4 +96,4 @@ def test_the_machine_s_facts_and_the_profiles_are_told(page: Page, server: Serve
     expect(machine).to_contain_text("2.4 GB to download")
     expect(machine).to_contain_text("musiscene weights download musicgen-small")
     assert str(server.data_dir) not in machine.inner_text()
-    assert barriers(page) == []
+    assert barriers(page, grave=True) == []
