@@ -64,6 +64,7 @@ def test_compare_writes_the_documented_document(run: Run, tmp_path: Path, small_
     assert left == {"manifest.json"} | {f"{k}.{e}" for k in document["renditions"] for e in ("mp4", "wav", "mid")}
 
 
+@pytest.mark.slow(seconds=3)
 def test_caption_of_a_track_says_what_is_missing(run: Run, small_track: Path) -> None:
     """Music and MSI are there; video and fusion have their reason."""
     document = json.loads(run("caption", small_track, "--json").stdout)

@@ -118,6 +118,7 @@ def describe(spec: BackendSpec, folder: Path, clip: Clip, job: Job | None = None
     return caption
 
 
+@pytest.mark.slow(seconds=2)
 @pytest.mark.parametrize("name", SPECS)
 def test_a_clip_gets_one_sentence(name: str, checkpoints: dict[str, Path], clip: Clip) -> None:
     """A long clip is captioned window by window, and the same again gives the same."""

@@ -27,6 +27,7 @@ def test_equal_captions_have_no_variety() -> None:
     assert (found.distinct_1, found.mean_words) == (pytest.approx(6 / 30), 6.0)
 
 
+@pytest.mark.slow(seconds=2)
 def test_self_bleu_is_that_of_each_caption_against_the_others() -> None:
     """The one-pass value equals BLEU computed one by one with all others as references."""
     from nltk.translate.bleu_score import sentence_bleu

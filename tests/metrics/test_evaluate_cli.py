@@ -34,6 +34,7 @@ def sounds(folder: Path, count: int = 3) -> Path:
     return folder
 
 
+@pytest.mark.slow(seconds=2)
 def test_captions_become_tables_and_reports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Two systems give a terminal table, JSON, Markdown, HTML and plots, with both protocols and what lacks."""
     references, ours = captions(tmp_path / "R.jsonl", "train"), captions(tmp_path / "ours.jsonl", "train")
@@ -78,6 +79,7 @@ def test_systems_of_one_file_name_are_told_apart(tmp_path: Path, capsys: pytest.
     assert "named twice" in capsys.readouterr().err
 
 
+@pytest.mark.slow(seconds=2)
 def test_the_report_has_a_dark_theme(tmp_path: Path) -> None:
     """Text, lines and drawings of the page take their colours from the theme; the drawing beside it keeps its own."""
     references = captions(tmp_path / "R.jsonl", "train")

@@ -67,6 +67,7 @@ def scores(sets: Path, networks: Networks, **options: object) -> MusicScores:
     )  # type: ignore[arg-type]
 
 
+@pytest.mark.slow(seconds=2)
 def test_a_set_against_itself(sets: Path, networks: Networks) -> None:
     """Equal sets are at no distance, and their divergence is none."""
     sounds = list_sounds(sets / "generated")

@@ -18,6 +18,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow(seconds=2)
 @given(
     st.lists(st.tuples(st.dictionaries(st.text(max_size=5), JSON, max_size=3), st.binary(max_size=50)), max_size=5),
     st.lists(st.integers(1, 30), min_size=1, max_size=10),

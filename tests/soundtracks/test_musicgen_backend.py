@@ -266,6 +266,7 @@ def test_a_codec_of_no_numbers_is_said_in_words(tmp_path: Path) -> None:
         made(Pool(options={"musicgen": {"model": folder}}).generator(SPEC), asked("x", 0.3))
 
 
+@pytest.mark.slow(seconds=2)
 def test_a_start_that_the_config_leaves_out_is_taken_as_generate_takes_it(tmp_path: Path) -> None:
     """From the generation's config, not the decoder's, whose default lies beyond the codes; the same music."""
     model = random_musicgen("tiny")

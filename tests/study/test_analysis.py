@@ -62,6 +62,7 @@ def main_of(ratings: pd.DataFrame) -> pd.DataFrame:
     return ratings[ratings["kind"] == "trial"]
 
 
+@pytest.mark.slow(seconds=3)
 def test_known_effects_are_found(ratings: pd.DataFrame) -> None:
     """A difference of 12 points is found by model and ranks, one of nothing is not."""
     names = design().conditions
@@ -179,6 +180,7 @@ def test_screening_is_told_and_raw_stays(ratings: pd.DataFrame) -> None:
     assert all(rule.source for rule in result.screening.rules)
 
 
+@pytest.mark.slow(seconds=2)
 def test_warnings_are_given() -> None:
     """Too few people, a scale used at one end, and cells that are not even."""
     table = simulated_ratings(

@@ -119,6 +119,7 @@ def test_a_silent_clip_says_why_captions_are_missing(desk: Desk, silent_clip_pat
     assert comparison.original == {}
 
 
+@pytest.mark.slow(seconds=2)
 def test_a_reference_track_takes_the_place_of_the_sound(desk: Desk, silent_clip_path: Path, clip_path: Path) -> None:
     """With it a silent video gets all four, and the track can be listened to in the comparison."""
     comparison = desk.open_file(silent_clip_path, silent_clip_path.name)
@@ -206,6 +207,7 @@ def test_an_unknown_token_opens_nothing(desk: Desk, token: str) -> None:
         desk.find(token)
 
 
+@pytest.mark.slow(seconds=2)
 def test_a_rating_is_kept_with_everything_it_takes_to_make_the_music_again(desk: Desk, clip_path: Path) -> None:
     """Clip, caption, backend, seed and loudness are stored with the score; a changed mind changes the row."""
     comparison = scored(desk, clip_path)
