@@ -72,12 +72,13 @@ class Worker:
             save(comparison)  # before it is told to be ready: another process may then go on from what is kept
         except StorageError as problem:
             error = problem
-        with comparison.changing():
-            comparison.work = replace(
-                comparison.work, phase=phase, busy=False, ahead=0, seconds_left=None, note="", error=error
-            )
-            if comparison.hold is not None:
-                comparison.hold.release()
+        finally:
+            with comparison.changing():
+                comparison.work = replace(
+                    comparison.work, phase=phase, busy=False, ahead=0, seconds_left=None, note="", error=error
+                )
+                if comparison.hold is not None:
+                    comparison.hold.release()
 
     def _describe(self, comparison: Comparison, choices: Choices, kinds: frozenset[CaptionKind]) -> None:
         with comparison.changing():
