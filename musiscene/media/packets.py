@@ -43,6 +43,11 @@ class Packets:
     codec_cost: float = 1.0
 
     @property
+    def step_s(self) -> float:
+        """Mean time from one picture to the next."""
+        return float(np.ptp(self.times_s)) / max(1, len(self.times_s) - 1)
+
+    @property
     def work(self) -> NDArray[np.float64]:
         """What decoding each costs, in H.264 pictures of 1920 by 1080 without residue; nothing for the light ones."""
         cost = self.codec_cost * (self.frame_pixels / _HD_PIXELS + self.sizes / _HD_BYTES)

@@ -42,7 +42,7 @@ class Leaps:
     def __init__(self, packets: Packets) -> None:
         self._packets = packets
         times = packets.times_s
-        self._step_s = float(np.ptp(times)) / max(1, len(times) - 1)
+        self._step_s = packets.step_s
         self._shown_s: NDArray[np.float64] = np.maximum.accumulate(times)
         keys = np.flatnonzero(packets.keys)
         gaps = np.diff(keys)

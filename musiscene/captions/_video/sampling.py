@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from musiscene import media
 from musiscene.captions._video.flow import Flow
-from musiscene.captions._video.leaps import CLEAR, RATIO, Leaps, further
+from musiscene.captions._video.leaps import CLEAR, RATIO, Leap, Leaps, further
 from musiscene.media import Packets, Stretch
 from musiscene.types import Clip, Job
 
@@ -98,14 +98,14 @@ def sample(clip: Clip, job: Job) -> Sampling | None:
     if len(units) < LEAST_UNITS:
         return None
     leaps = Leaps(packets)
-    doubts = _doubts(packets, units, _kinships(clip, packets, units, job), leaps)
+    in_units = [leaps.between(unit.first, unit.last) for unit in units]
+    doubts = _doubts(packets, units, _kinships(clip, packets, units, job), leaps.early, in_units)
     stretches = _chosen(packets, units, doubts)
-    step_s = float(np.ptp(packets.times_s)) / max(1, len(packets.times_s) - 1)
-    seen_s = sum((part.last - part.first) * step_s for part in stretches)
+    seen_s = sum((part.last - part.first) * packets.step_s for part in stretches)
     leaps_s, further_s, tested_s = [], [], []
-    for part, unit in zip(stretches, units, strict=True):
+    for part, unit, inside in zip(stretches, units, in_units, strict=True):
         if part.last == unit.last:
-            tested_s += [leap.time_s for leap in further(leaps.between(unit.first, unit.last))]
+            tested_s += [leap.time_s for leap in further(inside)]
         else:
             found = leaps.between(part.last - 1, unit.last)
             leaps_s += [leap.time_s for leap in found[:1]]
@@ -147,16 +147,20 @@ def _kinships(clip: Clip, packets: Packets, units: Sequence[Stretch], job: Job) 
 
 
 def _doubts(
-    packets: Packets, units: Sequence[Stretch], kinships: NDArray[np.float64], leaps: Leaps
+    packets: Packets,
+    units: Sequence[Stretch],
+    kinships: NDArray[np.float64],
+    early: NDArray[np.bool_],
+    in_units: Sequence[Sequence[Leap]],
 ) -> NDArray[np.float64]:
     """How much may have happened unseen in each unit, 0 (nothing) to about 1.5."""
     doubts = np.where(np.isnan(kinships), 0.5, 1.0 - np.clip(kinships, 0.0, 1.0))
     large = LIKE_A_KEY * float(np.median(packets.sizes[packets.keys]))
-    for k, unit in enumerate(units):
+    for k, (unit, leaps) in enumerate(zip(units, in_units, strict=True)):
         changed = doubts[k] > CHANGED
-        if unit.last < len(leaps.early) and leaps.early[unit.last]:
+        if unit.last < len(early) and early[unit.last]:
             doubts[k] *= SCENE_CUT_TRUST
-        found = [leap for leap in leaps.between(unit.first, unit.last) if leap.ratio >= RATIO]
+        found = [leap for leap in leaps if leap.ratio >= RATIO]
         clear = [leap for leap in found if leap.excess >= CLEAR * found[0].excess]
         if not changed:
             doubts[k] += ALONE * any(leap.excess >= large for leap in clear)
