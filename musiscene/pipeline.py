@@ -6,7 +6,6 @@ that fails never hides the others, and closing the generator (or setting `stop`)
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 import time
@@ -17,7 +16,7 @@ from typing import Any
 
 from musiscene import media
 from musiscene.backend_options import backend_options
-from musiscene.errors import MusisceneError, RequestError, Stopped, explain
+from musiscene.errors import RequestError, Stopped, explain
 from musiscene.events import (
     CaptionPart,
     CaptionReady,
@@ -28,6 +27,7 @@ from musiscene.events import (
     SoundPart,
     StageProgress,
 )
+from musiscene.playable_picture import PlayablePicture
 from musiscene.profiles import choose
 from musiscene.registry import BackendSpec, Pool, find_captioner, find_generator
 from musiscene.settings import Settings
@@ -61,8 +61,6 @@ __all__ = [
     "check_melody",
     "why_impossible",
 ]
-
-_log = logging.getLogger(__name__)
 
 ALL_KINDS = frozenset(CaptionKind)
 
@@ -280,7 +278,7 @@ class Pipeline:
         ]
         out_dir.mkdir(parents=True, exist_ok=True)
         with Workers(stop, threads=3) as workers:
-            picture = _Picture(sources.picture, out_dir)
+            picture = PlayablePicture(sources.picture, out_dir)
             workers.start(self._score_all, spec, requests, sources, picture, options)
             if sources.picture is not None:
                 workers.start(picture.prepare)
@@ -313,7 +311,7 @@ class Pipeline:
         spec: BackendSpec,
         requests: list[ScoreRequest],
         sources: Sources,
-        picture: _Picture,
+        picture: PlayablePicture,
         options: ScoreOptions,
         workers: Workers,
     ) -> None:
@@ -348,7 +346,7 @@ class Pipeline:
         self,
         soundtrack: Soundtrack,
         sources: Sources,
-        picture: _Picture,
+        picture: PlayablePicture,
         take: int,
         options: ScoreOptions,
         workers: Workers,
@@ -428,45 +426,3 @@ def _by_spec(ready: Mapping[CaptionKind, BackendSpec]) -> list[tuple[BackendSpec
         groups.setdefault(id(spec), (spec, set()))[1].add(kind)
     ordered = sorted(groups.values(), key=lambda group: group[0].needs_picture)
     return [(spec, frozenset(kinds)) for spec, kinds in ordered]
-
-
-class _Picture:
-    """The clip's picture in a form that browsers play, encoded at most once for all soundtracks of a request."""
-
-    def __init__(self, clip: Clip | None, folder: Path) -> None:
-        self.folder = folder
-        self._clip = clip
-        self._playable: Clip | None = None
-        self._lock = threading.Lock()
-
-    def prepare(self, workers: Workers) -> None:
-        """Encode it while the music is being made; a failure is told by the soundtrack that needs it."""
-        try:
-            self.get(Job(stop=workers.job("mux", frozenset()).stop))
-        except MusisceneError as error:
-            _log.debug("the picture could not be prepared: %s", error)
-
-    def get(self, job: Job) -> Clip:
-        """The clip to copy the picture from.
-
-        Raises:
-            MediaError: The picture cannot be read.
-            StorageError: The disk refused.
-            Stopped: `job` was stopped.
-        """
-        assert self._clip is not None, "asked only where there is a picture"
-        while not self._lock.acquire(timeout=0.1):
-            job.check()
-        try:
-            if self._playable is None:
-                from musiscene.mux import playable
-
-                self._playable = playable(self._clip, self.folder, job)
-            return self._playable
-        finally:
-            self._lock.release()
-
-    def discard(self) -> None:
-        """Remove the encoding, if one was made."""
-        if self._playable is not None and self._playable is not self._clip:
-            self._playable.path.unlink(missing_ok=True)
