@@ -10,7 +10,6 @@ REPEATS 0: each once, after a warming up of a few steps, without the four calls.
 from __future__ import annotations
 
 import json
-import resource
 import runpy
 import statistics
 import sys
@@ -18,6 +17,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from _harness import peak_rss_mb
 
 WORKER = Path(__file__).resolve().parents[1] / "musiscene" / "soundtracks" / "_audiocraft" / "worker.py"
 runpy.run_path(str(WORKER))["prepare"]()
@@ -114,11 +115,7 @@ def main(size: str, steps: int, repeats: int, threads: int) -> None:
             way()
             if number:
                 seconds[name].append(time.perf_counter() - began)
-    peak = (
-        torch.cuda.max_memory_allocated() / 1e6
-        if device == "cuda"
-        else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-    )
+    peak = torch.cuda.max_memory_allocated() / 1e6 if device == "cuda" else peak_rss_mb()
     timings = {
         name: {"median_s": statistics.median(all_s), "min_s": min(all_s), "max_s": max(all_s), "runs": len(all_s)}
         for name, all_s in seconds.items()

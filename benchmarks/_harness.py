@@ -82,7 +82,15 @@ def _processor() -> str:
 
 
 def peak_rss_mb() -> float:
-    """Most memory that this process has held so far, in megabytes."""
+    """Most memory that this process has held so far, in megabytes.
+
+    Linux carries `ru_maxrss` over from the process that started this one, so that a small child of a large parent
+    would count as large; `VmHWM` begins anew with the program.
+    """
+    status = Path("/proc/self/status")
+    if status.is_file():
+        held_kib = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:")).split()[1]
+        return int(held_kib) * 1024 / 1e6
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return used / 1e6 if sys.platform == "darwin" else used / 1e3
 
