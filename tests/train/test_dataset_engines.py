@@ -159,7 +159,7 @@ def test_processes_killed_and_resumed_give_the_same_rows(
     assert rows(out) == rows(built)
 
 
-@pytest.mark.slow(seconds=145)
+@pytest.mark.slow(seconds=70)
 def test_ray_killed_and_resumed_gives_the_same_rows(
     media: Path,
     tiny: dict[str, Path],
@@ -169,13 +169,15 @@ def test_ray_killed_and_resumed_gives_the_same_rows(
 ) -> None:
     """A real local Ray cluster with sketch and tiny-model captioners, killed and resumed: the local engine's rows."""
     captions = {
+        "video": "none",  # each stage is a process of Ray's, and starting those is what takes the time
+        "fusion": "none",
         "music": "mu-llama",
         "second_question": "What do you hear?",
         "options": {
             "mu-llama": {**{n: str(p) for n, p in tiny.items()}, "max_new": 8, "cache_dir": str(tmp_path / "heard")}
         },
     }
-    stages = {name: {"num_cpus": 0.25} for name in ("sound", "video", "music", "fusion", "target")}
+    stages = {name: {"num_cpus": 0.25} for name in ("sound", "music", "target")}
     ray = {"num_cpus": 2, "stages": stages, "env": {"OMP_NUM_THREADS": "1"}}
     quality = {"loops": False, "echoes": False, "refusals": False, "min_words": 1}
     local, out = tmp_path / "local", tmp_path / "out"

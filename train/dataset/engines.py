@@ -95,11 +95,12 @@ def run_ray(todo: Mapping[int, Sequence[Row]], config: Dataset, parts: Parts, te
     try:
         items = [{"chunk": chunk, "rows": pickle.dumps(list(rows))} for chunk, rows in todo.items()]
         data: Any = ray.data.from_items(items, override_num_blocks=len(items))
-        for name in needed(config):
+        names = needed(config)
+        for name in names:
             actors = chosen.stages.get(name, Actors())
             data = data.map_batches(
                 RayStage,
-                fn_constructor_args=(name, config),
+                fn_constructor_args=(name, config, parts if name == names[-1] else None),
                 batch_size=1,
                 compute=ActorPoolStrategy(
                     min_size=actors.min,
@@ -109,7 +110,6 @@ def run_ray(todo: Mapping[int, Sequence[Row]], config: Dataset, parts: Parts, te
                 num_cpus=actors.num_cpus,
                 num_gpus=actors.num_gpus,
             )
-        data = data.map_batches(_keep, fn_kwargs={"parts": parts}, batch_size=1, num_cpus=0.25)
         for batch in data.iter_batches(batch_size=1, prefetch_batches=0):
             tell(int(batch["count"][0]), int(batch["failed"][0]))
     except ray.exceptions.RayError as error:
@@ -123,25 +123,20 @@ def run_ray(todo: Mapping[int, Sequence[Row]], config: Dataset, parts: Parts, te
 
 
 class RayStage:
-    """A stage as an actor: it loads its model once."""
+    """A stage as an actor: it loads its model once. The last one gets `parts` and writes what is finished."""
 
-    def __init__(self, name: str, config: Dataset) -> None:
+    def __init__(self, name: str, config: Dataset, parts: Parts | None) -> None:
         self._stage = make_stage(name, config)
+        self._parts = parts
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """One chunk through the stage."""
-        rows = [pickle.dumps(self._stage(pickle.loads(content))) for content in batch["rows"]]
-        return {"chunk": batch["chunk"], "rows": _column(rows)}
-
-
-def _keep(batch: dict[str, Any], parts: Parts) -> dict[str, Any]:
-    counts: dict[str, list[int]] = {"count": [], "failed": []}
-    for chunk, content in zip(batch["chunk"], batch["rows"], strict=True):
-        rows = pickle.loads(content)
-        parts.write(int(chunk), rows)
-        counts["count"].append(len(rows))
-        counts["failed"].append(sum(bool(row.get("error")) for row in rows))
-    return dict(counts)
+        """One chunk through the stage: the chunk, or how many of its rows there are and how many failed."""
+        (chunk,), (content,) = batch["chunk"], batch["rows"]
+        rows = self._stage(pickle.loads(content))
+        if self._parts is None:
+            return {"chunk": batch["chunk"], "rows": _column([pickle.dumps(rows)])}
+        self._parts.write(int(chunk), rows)
+        return {"count": [len(rows)], "failed": [_failed(rows)]}
 
 
 def _column(values: Sequence[bytes]) -> Any:
@@ -179,4 +174,8 @@ def _work(stages: Sequence[tuple[str, Stage]], parts: Parts, chunk: int, rows: S
     for _, stage in stages:
         done = stage(done)
     parts.write(chunk, done)
-    return len(done), sum(bool(row.get("error")) for row in done)
+    return len(done), _failed(done)
+
+
+def _failed(rows: Sequence[Row]) -> int:
+    return sum(bool(row.get("error")) for row in rows)
