@@ -14,6 +14,8 @@ from musiscene.pipeline import Pipeline
 from musiscene.registry import Pool
 from musiscene.settings import Settings
 
+PRELOADED = [__name__, "musiscene.networks.mert", "transformers.models.musicgen.modeling_musicgen"]
+
 
 def work_there(connection: Connection, settings: Settings, options: Mapping[str, Any], sent: bytes) -> None:
     """Load what is needed, do the work, send every message as bytes until nobody reads them."""
@@ -31,7 +33,7 @@ def work_there(connection: Connection, settings: Settings, options: Mapping[str,
 
 
 class Spawned:
-    """A `Call` that starts a new process, which inherits nothing."""
+    """A `Call` that starts a new process, which inherits nothing of this one; what takes long to import is there."""
 
     def __init__(self, settings: Settings, options: Mapping[str, Any]) -> None:
         self._settings, self._options = settings, options
@@ -41,7 +43,8 @@ class Spawned:
 
     def __call__(self, work: Work) -> Iterator[Message]:
         self.calls.append(work)
-        context = get_context("spawn")
+        context = get_context("forkserver")
+        context.set_forkserver_preload(PRELOADED)
         ours, theirs = context.Pipe()
         arguments = (theirs, self._settings, self._options, pickle.dumps(work))
         process = context.Process(target=work_there, args=arguments)

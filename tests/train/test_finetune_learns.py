@@ -41,7 +41,7 @@ SCENES = {
 }
 """What the arranger is told -> the scene that belongs to it."""
 CHANCE = 1 / len(SCENES)
-PIECES, CLIPS, SECONDS = 36, 2, 4.0
+PIECES, CLIPS, SECONDS = 40, 1, 4.0
 SIZES = replace(
     TINY,
     dim=64,
@@ -186,7 +186,7 @@ def named(paths: dict[str, Path], dataset: Path, adapter: Path | None) -> float:
     return right / len(held_out)
 
 
-@pytest.mark.slow(seconds=80)
+@pytest.mark.slow(seconds=50)
 def test_a_trained_adapter_names_the_scene_of_new_music(
     tmp_path: Path, write_toml: Callable[[Path, dict[str, Any]], Path]
 ) -> None:
