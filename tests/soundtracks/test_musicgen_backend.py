@@ -280,14 +280,24 @@ def test_a_start_that_the_config_leaves_out_is_taken_as_generate_takes_it(tmp_pa
     np.testing.assert_array_equal(got.waveform, expected.waveform)
 
 
-@pytest.mark.parametrize("change", [{"vocab_size": "many"}, {"audio_channels": 3}])
-def test_a_config_that_makes_no_sense_is_said_in_words(folder: Path, tmp_path: Path, change: dict[str, Any]) -> None:
-    """Whatever kind of error the library makes of it."""
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"vocab_size": "many"}, "broken cannot be loaded"),
+        ({"audio_channels": 3}, "broken cannot be loaded"),
+        ({"num_hidden_layers": 1}, "they have 3 layers and config.json says 1"),
+        ({"num_codebooks": 2}, "they have 4 codebooks and config.json says 2"),
+    ],
+)
+def test_a_config_that_makes_no_sense_is_said_in_words(
+    folder: Path, tmp_path: Path, change: dict[str, Any], sentence: str
+) -> None:
+    """Whatever kind of error the library makes of it, and where it makes none of layers that it leaves out."""
     broken = shutil.copytree(folder, tmp_path / "broken")
     config = json.loads((broken / "config.json").read_text("utf-8"))
     config["decoder"] |= change
     (broken / "config.json").write_text(json.dumps(config), "utf-8")
-    with pytest.raises(BackendUnavailableError, match="broken cannot be loaded"):
+    with pytest.raises(BackendUnavailableError, match=sentence):
         Pool(options={"musicgen": {"model": broken}}).generator(SPEC)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -188,7 +189,29 @@ def _read(folder: Path, kind: str, dtype: Any) -> tuple[Any, Any]:
             f"The MusicGen weights in {folder} do not fit: {len(wrong)} names are missing, unexpected or of another "
             f"shape, as {', '.join(wrong[:4])}. Download them again."
         )
+    _check_depth(folder, model)
     return model, tokenizer
+
+
+def _check_depth(folder: Path, model: Any) -> None:
+    """Transformers passes in silence over layers and codebooks that are in the files and not in the config."""
+    from safetensors import safe_open
+
+    has: dict[str, int] = {}
+    for file in folder.glob("*.safetensors"):
+        with safe_open(file, framework="pt") as tensors:
+            for name in tensors.keys():  # noqa: SIM118  (it is no mapping)
+                if found := re.match(r"decoder\.(?:model\.decoder\.)?(layers|lm_heads)\.(\d+)\.", name):
+                    has[found[1]] = max(has.get(found[1], 0), int(found[2]) + 1)
+    config = model.decoder.config
+    said = {"layers": config.num_hidden_layers, "lm_heads": config.num_codebooks}
+    for part, number in has.items():
+        if number > said[part]:
+            word = {"layers": "layers", "lm_heads": "codebooks"}[part]
+            raise BackendUnavailableError(
+                f"The MusicGen weights in {folder} do not fit: they have {number} {word} and config.json says "
+                f"{said[part]}. Download both again."
+            )
 
 
 @contextmanager
