@@ -95,7 +95,7 @@ def serve(serving: Serving, keys: Sequence[str]) -> Iterator[str]:
             if serving.ray.address:
                 ray_serve.delete(APPLICATION)
             else:
-                ray_serve.shutdown()  # type: ignore[no-untyped-call]
+                ray_serve.shutdown()
         ray.shutdown()
 
 

@@ -29,7 +29,7 @@ def watching(layers: Iterable[nn.Module], check: Callable[[], None]) -> Iterator
             handle.remove()
 
 
-class WordWatch(StoppingCriteria):
+class WordWatch(StoppingCriteria):  # type: ignore[misc]  # mypy does not read transformers
     """Tells `watch` after every word how many of at most `limit` there are; never stops by itself."""
 
     def __init__(self, watch: Callable[[float], None], limit: int) -> None:

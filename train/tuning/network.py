@@ -16,7 +16,7 @@ from musiscene.networks.mu_llama.model import GatedAttention, MuLlama, trainable
 from train.tuning.packing import Group, Packing, causal_attention, rotated
 
 
-class TrainedNorm(LlamaRMSNorm):
+class TrainedNorm(LlamaRMSNorm):  # type: ignore[misc]  # mypy does not read transformers
     """The same norm in one kernel instead of eight, whatever autocast would rather have."""
 
     def forward(self, hidden_states: Tensor) -> Tensor:
@@ -63,13 +63,14 @@ class TrainedAttention(GatedAttention):
         return term
 
 
-class TrainedLayer(LlamaDecoderLayer):  # type: ignore[no-untyped-call]  # transformers' base is untyped here
+class TrainedLayer(LlamaDecoderLayer):  # type: ignore[misc]  # mypy does not read transformers
     """A layer over packed items that can be entered behind its attention, and can end with some tokens only."""
 
     def forward(self, hidden_states: Tensor, *args: Any, packing: Packing | None = None, **kwargs: Any) -> Tensor:
         """As the parent, for generation; or with a packing, see `_packed`."""
         if packing is None:
-            return super().forward(hidden_states, *args, **kwargs)
+            unpacked: Tensor = super().forward(hidden_states, *args, **kwargs)
+            return unpacked
         return self._packed(hidden_states, packing, **kwargs)
 
     def _packed(
@@ -94,7 +95,7 @@ class TrainedLayer(LlamaDecoderLayer):  # type: ignore[no-untyped-call]  # trans
             gated: The same after the value matrix and the gates; constant while those are frozen.
             kept: Tokens that anything is wanted of afterwards; all when None.
         """
-        attention: TrainedAttention = self.self_attn  # type: ignore[assignment]
+        attention: TrainedAttention = self.self_attn
         if attend:
             hidden = hidden + attention(self.input_layernorm(hidden), packing=packing)
         if not hear:

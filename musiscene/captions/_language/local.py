@@ -161,7 +161,7 @@ class LocalModel:
         return {name: tensor.to(self._model.device) for name, tensor in tensors.items()}
 
 
-class _Draw(LogitsProcessor):
+class _Draw(LogitsProcessor):  # type: ignore[misc]  # mypy does not read transformers
     """Samples inside a greedy search, with a random generator of this question's own.
 
     The likeliest word of `logits + Gumbel noise` is a draw from the softmax of the logits (Gumbel 1954; Maddison et
@@ -188,7 +188,7 @@ class _Draw(LogitsProcessor):
         return warped - torch.log(-torch.log(uniform)).to(warped.device)  # type: ignore[no-any-return]
 
 
-class _Left(StoppingCriteria):
+class _Left(StoppingCriteria):  # type: ignore[misc]  # mypy does not read transformers
     """Ends the generation at the next token once nobody listens."""
 
     def __init__(self, left: threading.Event) -> None:
@@ -199,7 +199,7 @@ class _Left(StoppingCriteria):
         return torch.full((input_ids.shape[0],), self._left.is_set(), dtype=torch.bool, device=input_ids.device)
 
 
-class _Pieces(TextStreamer):
+class _Pieces(TextStreamer):  # type: ignore[misc]  # mypy does not read transformers
     """Hands on whole words as they are decoded."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, put: Put[Delta]) -> None:
@@ -224,7 +224,7 @@ def _place(size: int) -> tuple[dict[str, Any], str]:
 
 
 def _generation(**settings: Any) -> GenerationConfig:
-    return GenerationConfig(**settings)  # type: ignore[no-untyped-call]
+    return GenerationConfig(**settings)
 
 
 def _ids(value: int | list[int] | None) -> set[int]:

@@ -27,7 +27,7 @@ IGNORED_LABEL = 0
 """Label of positions that do not count (the original's choice; a genuine `<unk>` is therefore ignored too)."""
 
 
-class GatedAttention(LlamaAttention):
+class GatedAttention(LlamaAttention):  # type: ignore[misc]  # mypy does not read transformers
     """Self-attention whose output also gets the clip's music term, at every position."""
 
     slot: int | None = None
@@ -41,7 +41,7 @@ class GatedAttention(LlamaAttention):
         return output, weights
 
 
-class GatedLlama(LlamaForCausalLM):  # type: ignore[no-untyped-call]  # transformers' base is untyped here
+class GatedLlama(LlamaForCausalLM):  # type: ignore[misc]  # mypy does not read transformers
     """LLaMA whose generation and forward know the argument `music_terms`."""
 
     def forward(
