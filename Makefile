@@ -6,6 +6,7 @@ PYTHON ?= $(shell cd /; IFS=:; for python in python3 python3.12 python3.11 pytho
 	$$python -c 'import ensurepip, sys, venv; sys.version_info < (3, 11) and sys.exit(1); print(sys.executable)' 2>/dev/null && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
+unexport PYTHONDONTWRITEBYTECODE  # where it is set, every start would compile everything again
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .PHONY: demo test check unit slow e2e audiocraft examples gallery bench clean space space-check

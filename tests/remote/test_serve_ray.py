@@ -115,6 +115,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory, tiny_musicgen: Path) ->
         **{name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
         "MUSISCENE_BACKEND_KEY": KEY,
         "OMP_NUM_THREADS": "1",
+        "RAY_worker_niceness": "0",  # by itself Ray lets every other test go first
         "MUSISCENE_DATA_DIR": str(folder / "data"),
         "MUSISCENE_WORK_DIR": str(folder / "shared work"),
         "MUSISCENE_PROFILE": "sketch",

@@ -31,6 +31,7 @@ def run_environment() -> dict[str, str]:
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
         "PYTHONPATH": str(REPOSITORY),
+        "RAY_worker_niceness": "0",  # by itself Ray lets every other test go first
     }
 
 
