@@ -205,3 +205,27 @@ def test_the_last_of_quick_ratings_is_kept(
     expect(slider).to_have_value("53")
     page.reload()
     expect(slider).to_have_value("53")
+
+
+def test_a_rating_that_is_lost_on_its_way_is_sent_again(
+    new_context: Callable[..., BrowserContext], server: Server, finished: str
+) -> None:
+    """The connection fails while somebody rates and the page is loaded anew: the rating is there and is stored."""
+    page = new_context().new_page()
+    open_finished(page, server.url, finished)
+    lost: list[str] = []
+
+    def lose(route: Route) -> None:
+        if '"score":' in (sent := route.request.post_data or "") and not lost:
+            lost.append(sent)
+            route.abort("connectionfailed")
+        else:
+            route.continue_()
+
+    page.route("**/queue/join*", lose)
+    slider = page.locator(".ms-track .ms-score").first
+    slider.press("ArrowRight")
+    expect(page.locator(".ms-track .ms-saved").first).to_have_text("Saved")
+    assert lost
+    page.reload()
+    expect(slider).to_have_value("51")

@@ -18,7 +18,8 @@
   const drawWave = (svg, peaks) => app.setAttribute(svg.firstChild, "d", peaks?.length ? wavePath(peaks) : "");
 
   const fileName = (suffix) => (suffix === "mid" ? "MIDI" : suffix.toUpperCase());
-  const PATIENCE_MS = 8000; // an answer that has not come by then is lost
+  const PATIENCE_MS = 8000; // a rating whose answer has not come by then is sent again
+  const MOST_UNSAVED = 50;
   const band = (score) => Math.min(4, Math.floor(score / 20));
 
   // -- one soundtrack ----------------------------------------------------------------------------------------------
@@ -77,12 +78,30 @@
     };
 
     let timer = 0;
+    let again = 0;
     let unsent = false; // changed since it was last sent
     let awaited = 0; // number of what was sent and is not answered, else 0
     let since = 0;
+    let restored = false;
+    // Until the rating is stored: where the connection fails the page is loaded anew, and sends what is kept here.
+    const keep = (rating) => {
+      const { [view.id]: _, ...others } = app.recall("unsaved", {});
+      const all = Object.entries(rating ? { ...others, [view.id]: rating } : others);
+      app.remember("unsaved", Object.fromEntries(all.slice(-MOST_UNSAVED)));
+    };
+    const restore = () => {
+      restored = true;
+      const kept = app.recall("unsaved", {})[view.id];
+      if (!kept || dirty) return;
+      dirty = true;
+      slider.value = kept.score;
+      comment.value = kept.comment;
+      timer = setTimeout(save, 0); // not while values of the server are being shown
+    };
     // One after the other: of two on their way at once the earlier might arrive last, and stay.
     const send = () => {
       clearTimeout(timer);
+      clearTimeout(again);
       if (awaited && performance.now() - since < PATIENCE_MS) {
         timer = setTimeout(send, 250);
         return;
@@ -90,11 +109,13 @@
       unsent = false;
       since = performance.now();
       awaited = actions.rate(view.id, Number(slider.value), comment.value);
+      again = setTimeout(() => element.isConnected && send(), PATIENCE_MS);
     };
     const save = () => {
       clearTimeout(timer);
       if (!dirty && view.score === undefined) return; // a comment alone waits for its rating
       dirty = unsent = true;
+      keep({ score: Number(slider.value), comment: comment.value });
       app.setText(saved, t("saving"));
       app.setAttribute(saved, "data-problem", null);
       send();
@@ -151,6 +172,7 @@
         slider.value = view.score;
         if (document.activeElement !== comment) comment.value = view.comment ?? "";
       }
+      if (view.state === "ready" && !restored) restore();
       showScore();
       const links = (view.downloads ?? []).map(([what, url]) =>
         h("a", { href: url, download: "", "aria-label": t("download", { what: fileName(what), name }) }, fileName(what)),
@@ -160,9 +182,11 @@
 
     const answered = (number, problem) => {
       if (number !== awaited) return;
+      clearTimeout(again);
       awaited = 0;
       if (unsent) return send();
       dirty = false;
+      if (!problem) keep(null);
       app.setText(saved, problem || t("saved"));
       app.setAttribute(saved, "data-problem", problem ? "true" : null);
       showScore();
