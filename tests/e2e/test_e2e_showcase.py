@@ -214,9 +214,10 @@ def test_it_speaks_the_browser_s_language_and_can_be_switched(
         [text for text in WORDS["en"].values() if len(text.split()) > 1],
     )
     assert left == []
-    again = opened(page.context, site)  # what was chosen is kept
-    expect(again.locator("html")).to_have_attribute("lang", "zh")
-    assert again.outside == page.outside == []  # type: ignore[attr-defined]
+    page.reload()  # what was chosen is kept
+    expect(page.locator(".counted")).to_have_text("3 个片段 · 6 段配乐")
+    expect(page.locator("html")).to_have_attribute("lang", "zh")
+    assert page.outside == []  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
