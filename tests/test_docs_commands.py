@@ -117,7 +117,7 @@ def told_by(*words: str) -> str:
 
 
 def is_quick(command: Command) -> bool:
-    """Whether reading it starts no other Python program."""
+    """Whether reading it neither imports much nor starts another Python program."""
     return command.text.startswith(("musiscene", "python -m musiscene ", "make", "pip", "export"))
 
 

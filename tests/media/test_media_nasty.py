@@ -20,55 +20,11 @@ FILES = (
     else []
 )
 
-FILE_BY_FILE = """
-import json, os, resource, signal, sys
-from pathlib import Path
-import numpy as np
-from musiscene import media
-from musiscene.errors import MusisceneError
-from musiscene.mux import mux
-
-def peak():
-    status = Path("/proc/self/status")
-    if status.is_file():  # ru_maxrss of Linux would count the memory of the process that started this one
-        held_kib = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:")).split()[1]
-        return int(held_kib) * 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-
-def everything(path, out):
-    done = []
-    def attempt(name, work):
-        try:
-            result = work(); done.append([name, ""])
-            return result
-        except MusisceneError as error:
-            done.append([name, str(error)])
-    clip = attempt("probe", lambda: media.probe(path))
-    if clip is not None:
-        music = np.tile(0.2 * np.sin(np.arange(88200) * 0.05), (2, 1)).astype(np.float32)
-        attempt("frames", lambda: media.sample_frames(clip, 16, max_side=320))
-        attempt("sound", lambda: media.read_audio(clip, duration_s=60.0))
-        attempt("mux", lambda: mux(clip, music, 44100, out / "out.mp4"))
-    (out.parent / "report.json").write_text(json.dumps({"done": done, "peak_gb": peak() / 1e9}))
-
-for line in sys.stdin:
-    path, out = map(Path, json.loads(line))
-    child = os.fork()
-    if not child:
-        for number in (1, 2):
-            os.dup2(os.open(out.parent / "said.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
-        os.chdir(out.parent)
-        signal.alarm(300)
-        everything(path, out)
-        sys.exit()  # a traceback ends it with 1
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
-"""
-
 
 @pytest.fixture(scope="module")
 def do_everything() -> Iterator[Callable[[Path, Path], int]]:
     """Does everything with a file in a process of its own, forked where the imports are done; gives its exit code."""
-    command = [sys.executable, "-c", FILE_BY_FILE]
+    command = [sys.executable, str(Path(__file__).with_name("file_by_file.py"))]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as server:
 
         def ask(path: Path, out: Path) -> int:

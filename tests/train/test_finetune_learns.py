@@ -41,7 +41,7 @@ SCENES = {
 }
 """What the arranger is told -> the scene that belongs to it."""
 CHANCE = 1 / len(SCENES)
-PIECES, CLIPS, SECONDS = 40, 1, 4.0
+PIECES, SECONDS = 40, 4.0
 SIZES = replace(
     TINY,
     dim=64,
@@ -69,14 +69,12 @@ def render(folder: Path) -> tuple[Path, Path]:
         for number, (words, scene) in enumerate(SCENES.items()):
             caption = Caption(CaptionKind.FUSION, words, "words")
             for seed in range(PIECES):
-                request = ScoreRequest(caption, CLIPS * SECONDS, seed=seed)
+                request = ScoreRequest(caption, SECONDS, seed=seed)
                 (track,) = arranger.generate([request], Job())
                 name = f"scene{number}-{seed:02d}"
                 write_wav(folder / f"{name}.wav", track.waveform, track.sample_rate)
                 writer.writerow([name, scene])
-                for clip in range(CLIPS):
-                    start = clip * SECONDS
-                    listed.write(f'{name}, {start:.3f}, {start + SECONDS:.3f}, "/m/04rlf,/m/other"\n')
+                listed.write(f'{name}, 0.000, {SECONDS:.3f}, "/m/04rlf,/m/other"\n')
                 listed.write(f'{name}, 0.000, {SECONDS:.3f}, "/m/speech"\n')  # not of the class
     return segments, table
 

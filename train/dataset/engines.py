@@ -135,8 +135,8 @@ class RayStage:
         rows = self._stage(pickle.loads(content))
         if self._parts is None:
             return {"chunk": batch["chunk"], "rows": _column([pickle.dumps(rows)])}
-        self._parts.write(int(chunk), rows)
-        return {"count": [len(rows)], "failed": [_failed(rows)]}
+        count, failed = _written(self._parts, int(chunk), rows)
+        return {"count": [count], "failed": [failed]}
 
 
 def _column(values: Sequence[bytes]) -> Any:
@@ -173,9 +173,10 @@ def _work(stages: Sequence[tuple[str, Stage]], parts: Parts, chunk: int, rows: S
     done = list(rows)
     for _, stage in stages:
         done = stage(done)
-    parts.write(chunk, done)
-    return len(done), _failed(done)
+    return _written(parts, chunk, done)
 
 
-def _failed(rows: Sequence[Row]) -> int:
-    return sum(bool(row.get("error")) for row in rows)
+def _written(parts: Parts, chunk: int, rows: Sequence[Row]) -> tuple[int, int]:
+    """Keep a finished chunk; how many rows it has, and how many of them failed."""
+    parts.write(chunk, rows)
+    return len(rows), sum(bool(row.get("error")) for row in rows)

@@ -195,22 +195,19 @@ def _read(folder: Path, kind: str, dtype: Any) -> tuple[Any, Any]:
 
 def _check_depth(folder: Path, model: Any) -> None:
     """Transformers passes in silence over layers and codebooks that are in the files and not in the config."""
-    from safetensors import safe_open
+    from musiscene.networks.tensor_files import open_tensors
 
-    has: dict[str, int] = {}
-    for file in folder.glob("*.safetensors"):
-        with safe_open(file, framework="pt") as tensors:
-            for name in tensors.keys():  # noqa: SIM118  (it is no mapping)
-                if found := re.match(r"decoder\.(?:model\.decoder\.)?(layers|lm_heads)\.(\d+)\.", name):
-                    has[found[1]] = max(has.get(found[1], 0), int(found[2]) + 1)
+    names = [name for file in folder.glob("*.safetensors") for name in open_tensors(file)]
     config = model.decoder.config
-    said = {"layers": config.num_hidden_layers, "lm_heads": config.num_codebooks}
-    for part, number in has.items():
-        if number > said[part]:
-            word = {"layers": "layers", "lm_heads": "codebooks"}[part]
+    for word, part, said in (
+        ("layers", r"model\.decoder\.layers", config.num_hidden_layers),
+        ("codebooks", "lm_heads", config.num_codebooks),
+    ):
+        numbers = [int(found[1]) for name in names if (found := re.match(rf"decoder\.{part}\.(\d+)\.", name))]
+        if (has := max(numbers, default=-1) + 1) > said:
             raise BackendUnavailableError(
-                f"The MusicGen weights in {folder} do not fit: they have {number} {word} and config.json says "
-                f"{said[part]}. Download both again."
+                f"The MusicGen weights in {folder} do not fit: they have {has} {word} and config.json says {said}. "
+                "Download both again."
             )
 
 

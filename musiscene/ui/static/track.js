@@ -77,11 +77,10 @@
       });
     };
 
-    let timer = 0;
-    let again = 0;
+    let timer = 0; // until a slider that moves is taken to rest
+    let again = 0; // until what is not answered is sent again
     let unsent = false; // changed since it was last sent
     let awaited = 0; // number of what was sent and is not answered, else 0
-    let since = 0;
     let restored = false;
     // Until the rating is stored: where the connection fails the page is loaded anew, and sends what is kept here.
     const keep = (rating) => {
@@ -100,14 +99,8 @@
     };
     // One after the other: of two on their way at once the earlier might arrive last, and stay.
     const send = () => {
-      clearTimeout(timer);
       clearTimeout(again);
-      if (awaited && performance.now() - since < PATIENCE_MS) {
-        timer = setTimeout(send, 250);
-        return;
-      }
       unsent = false;
-      since = performance.now();
       awaited = actions.rate(view.id, Number(slider.value), comment.value);
       again = setTimeout(() => element.isConnected && send(), PATIENCE_MS);
     };
@@ -118,7 +111,7 @@
       keep({ score: Number(slider.value), comment: comment.value });
       app.setText(saved, t("saving"));
       app.setAttribute(saved, "data-problem", null);
-      send();
+      if (!awaited) send();
     };
     slider.addEventListener("input", () => {
       dirty = true;
